@@ -1,0 +1,25 @@
+//! What does a call sound like, and how do its packets look on the wire?
+//!
+//! Everything here is pure: time is an argument, packets are byte slices, nothing opens a socket.
+//! The rate is 8 kHz and the frame is 20 ms throughout ([`codec::FRAME`]), because that is what
+//! phones speak and Opus decodes to it directly.
+//!
+//! | question | module |
+//! |---|---|
+//! | which address, codec and direction do both sides agree on? | [`sdp`] |
+//! | what is in a packet, and were any lost? | [`rtp`] |
+//! | which key was pressed, and how do we press one? | [`dtmf`] |
+//! | how do bytes become samples? | [`codec`] |
+//! | when does a frame of the room play? | [`playout`] |
+//! | what goes to the phone now, what came from it? | [`phone`] |
+//! | which UDP port is free? | [`ports`] |
+//!
+//! Sockets and threads: `sip-gateway::media_thread`. The room's side: `livekit::RoomSession`.
+
+pub mod codec;
+pub mod dtmf;
+pub mod phone;
+pub mod playout;
+pub mod ports;
+pub mod rtp;
+pub mod sdp;

@@ -1,0 +1,114 @@
+//! Whose packets do we take, and where do we send?
+//!
+//! The address of the session description decides. With [`SourcePolicy::Latch`] (for phones behind
+//! NAT) it is the first sender instead. Either way the source is then locked: nobody else is heard
+//! until it has been quiet for [`REOPEN`].
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+/// Quiet for so long, a source may be replaced by another allowed one.
+const REOPEN: Duration = Duration::from_secs(3);
+
+/// Who may send to us.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SourcePolicy {
+    /// The signalled IP address, any port; we send to the signalled address and port.
+    #[default]
+    Signalled,
+    /// Whoever sends first, the signalled address before others; we send back to there.
+    Latch,
+}
+
+/// The source of one leg.
+#[derive(Debug)]
+pub(super) struct Source {
+    policy: SourcePolicy,
+    signalled: SocketAddr,
+    locked: Option<(SocketAddr, Instant)>,
+}
+
+impl Source {
+    pub fn new(policy: SourcePolicy, signalled: SocketAddr) -> Source {
+        Source { policy, signalled, locked: None }
+    }
+
+    /// A new description: another address unlocks the source.
+    pub fn change(&mut self, signalled: SocketAddr) {
+        if signalled != self.signalled {
+            (self.signalled, self.locked) = (signalled, None);
+        }
+    }
+
+    /// May this sender be heard? If so, it is the locked one from now on.
+    pub fn accept(&mut self, from: SocketAddr, now: Instant) -> bool {
+        let allowed = match self.locked {
+            Some((locked, _)) if locked == from => true,
+            Some((locked, last)) => self.may_send(from) && (now >= last + REOPEN || self.outranks(from, locked)),
+            None => self.may_send(from),
+        };
+        if allowed {
+            self.locked = Some((from, now));
+        }
+        allowed
+    }
+
+    /// Where our packets go.
+    pub fn destination(&self) -> SocketAddr {
+        match (self.policy, self.locked) {
+            (SourcePolicy::Latch, Some((locked, _))) => locked,
+            _ => self.signalled,
+        }
+    }
+
+    fn may_send(&self, from: SocketAddr) -> bool {
+        self.policy == SourcePolicy::Latch || from.ip() == self.signalled.ip()
+    }
+
+    fn outranks(&self, from: SocketAddr, locked: SocketAddr) -> bool {
+        from.ip() == self.signalled.ip() && locked.ip() != self.signalled.ip()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(text: &str) -> SocketAddr {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn strangers_are_never_heard_by_default() {
+        let (mut source, now) = (Source::new(SourcePolicy::Signalled, address("192.0.2.1:4000")), Instant::now());
+        assert!(!source.accept(address("192.0.2.2:4000"), now));
+        assert!(source.accept(address("192.0.2.1:9999"), now), "another port of the same phone");
+        assert_eq!(source.destination(), address("192.0.2.1:4000"));
+    }
+
+    #[test]
+    fn after_the_first_packet_only_its_sender_is_heard() {
+        let (mut source, now) = (Source::new(SourcePolicy::Latch, address("10.0.0.1:4000")), Instant::now());
+        assert!(source.accept(address("198.51.100.7:555"), now));
+        assert_eq!(source.destination(), address("198.51.100.7:555"));
+        assert!(!source.accept(address("203.0.113.9:555"), now));
+        assert!(source.accept(address("203.0.113.9:555"), now + REOPEN), "the first one is gone");
+    }
+
+    #[test]
+    fn the_signalled_address_outranks_one_that_was_faster() {
+        let (mut source, now) = (Source::new(SourcePolicy::Latch, address("192.0.2.1:4000")), Instant::now());
+        assert!(source.accept(address("203.0.113.9:1"), now));
+        assert!(source.accept(address("192.0.2.1:4000"), now));
+        assert!(!source.accept(address("203.0.113.9:1"), now));
+    }
+
+    #[test]
+    fn a_new_description_unlocks_the_source() {
+        let (mut source, now) = (Source::new(SourcePolicy::Signalled, address("192.0.2.1:4000")), Instant::now());
+        assert!(source.accept(address("192.0.2.1:4000"), now));
+        source.change(address("192.0.2.8:4000"));
+        assert!(!source.accept(address("192.0.2.1:4000"), now));
+        assert!(source.accept(address("192.0.2.8:4000"), now));
+    }
+}

@@ -1,0 +1,235 @@
+//! What goes to the phone now?
+//!
+//! One stream, whatever the room does. With one speaker who has the phone's codec, frames are
+//! forwarded as they come. Otherwise a 20 ms clock plays what [`Playout`] has in hand, mixed.
+//! Where there is nothing to say, silence is sent, so the phone's own time-out never strikes.
+//! Keys are pressed in place of sound. On hold nothing is sent at all.
+
+use super::{Forward, Place};
+use crate::codec::{Codec, FRAME, FRAME_TIME, Frame, G711, mix_into};
+use crate::dtmf::{Press, Presses};
+use crate::playout::{Playout, RoomPacket};
+use crate::rtp::Header;
+use crate::sdp::Negotiated;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// A forwarded frame that is later than this is replaced by silence.
+const LATE: Duration = Duration::from_millis(40);
+/// A track that sent nothing for so long does not count as a speaker.
+const IDLE: Duration = Duration::from_secs(1);
+/// Further behind than this, the clock does not catch up.
+const BEHIND: Duration = Duration::from_millis(100);
+
+/// Where our stream begins; should be random (RFC 3550).
+#[derive(Clone, Copy, Debug)]
+pub struct StreamStart {
+    pub ssrc: u32,
+    pub sequence: u16,
+    pub timestamp: u32,
+}
+
+/// The sending half of a leg towards the phone.
+pub struct ToPhone {
+    ssrc: u32,
+    format: Option<Format>,
+    /// The phone waits, so it hears silence.
+    held: bool,
+    forward: Forward<Arc<str>>,
+    presses: Presses,
+    /// Timestamp of the key that is down.
+    pressed_at: u32,
+    marker: bool,
+    tracks: Vec<Track>,
+    /// When we must send something, if nothing came until then.
+    due: Option<Instant>,
+    last_sent: Option<Instant>,
+    packet: Vec<u8>,
+    sent: u64,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+struct Format {
+    codec: G711,
+    payload_type: u8,
+    dtmf: Option<u8>,
+}
+
+struct Track {
+    id: Arc<str>,
+    playout: Playout,
+    last: Instant,
+}
+
+impl ToPhone {
+    pub fn new(start: StreamStart) -> ToPhone {
+        ToPhone {
+            ssrc: start.ssrc,
+            format: None,
+            held: false,
+            forward: Forward::new(start.sequence, start.timestamp),
+            presses: Presses::default(),
+            pressed_at: 0,
+            marker: true,
+            tracks: Vec::new(),
+            due: None,
+            last_sent: None,
+            packet: Vec::with_capacity(512),
+            sent: 0,
+        }
+    }
+
+    /// Starts, changes or (on hold) stops the stream.
+    pub fn negotiated(&mut self, agreed: &Negotiated, now: Instant) {
+        self.format = Some(Format { codec: agreed.codec, payload_type: agreed.payload_type, dtmf: agreed.dtmf_payload_type });
+        if agreed.we_hold != self.held || !agreed.we_send {
+            self.held = agreed.we_hold;
+            self.tracks.clear();
+        }
+        if !agreed.we_send {
+            self.due = None;
+            self.forward.restart();
+        } else if self.due.is_none() {
+            self.due = Some(now);
+            self.marker = true;
+        }
+    }
+
+    /// Presses keys one after the other. Nothing happens if the phone did not agree to events.
+    pub fn press(&mut self, digits: &str, now: Instant) {
+        if self.format.is_some_and(|format| format.dtmf.is_some()) {
+            self.presses.push(digits);
+            self.keep_time(now);
+        }
+    }
+
+    /// Takes a packet of a room's track; it may go out at once.
+    pub fn room_packet(&mut self, track: &Arc<str>, packet: RoomPacket, now: Instant, send: &mut impl FnMut(&[u8])) {
+        let Some(format) = self.format.filter(|_| self.due.is_some() && !self.held) else { return };
+        let alone = self.note(track, now);
+        if alone && packet.codec == Codec::G711(format.codec) && !self.presses.busy() {
+            return self.pass(track, &packet, format, now, send);
+        }
+        if let Some(track) = self.tracks.iter_mut().find(|known| known.id == *track) {
+            track.playout.push(packet);
+        }
+        self.keep_time(now);
+    }
+
+    /// The track is gone.
+    pub fn forget_track(&mut self, track: &str) {
+        self.tracks.retain(|known| &*known.id != track);
+    }
+
+    /// To be called at [`ToPhone::due`]; sends what has its turn.
+    pub fn tick(&mut self, now: Instant, send: &mut impl FnMut(&[u8])) {
+        let Some(due) = self.due.filter(|due| *due <= now) else { return };
+        let mut at = if now > due + BEHIND { now } else { due };
+        self.leave_gap(at);
+        while at <= now {
+            self.frame(at, send);
+            at += FRAME_TIME;
+        }
+        self.due = Some(at);
+    }
+
+    /// When [`ToPhone::tick`] has something to do.
+    pub fn due(&self) -> Option<Instant> {
+        self.due
+    }
+
+    /// Packets sent.
+    pub fn sent(&self) -> u64 {
+        self.sent
+    }
+
+    /// Notes that a track speaks; true when nobody else does.
+    fn note(&mut self, track: &Arc<str>, now: Instant) -> bool {
+        match self.tracks.iter_mut().find(|known| known.id == *track) {
+            Some(known) => known.last = now,
+            None => self.tracks.push(Track { id: track.clone(), playout: Playout::default(), last: now }),
+        }
+        self.tracks.iter().all(|known| known.id == *track || now.saturating_duration_since(known.last) > IDLE)
+    }
+
+    /// Forwards a frame untouched.
+    fn pass(&mut self, track: &Arc<str>, packet: &RoomPacket, format: Format, now: Instant, send: &mut impl FnMut(&[u8])) {
+        let samples = packet.payload.len() as u32;
+        let place = self.forward.place(track, packet.sequence, packet.timestamp, samples);
+        let Place::At { sequence, timestamp, marker } = place else { return };
+        let header = self.header(format.payload_type, sequence, timestamp, marker);
+        self.send(header, &packet.payload, send);
+        self.last_sent = Some(now);
+        self.due = Some(now + Duration::from_micros(u64::from(samples) * 125) + LATE);
+    }
+
+    /// From now on the clock drives, 20 ms after the last packet.
+    fn keep_time(&mut self, now: Instant) {
+        let (Some(due), Some(last)) = (self.due, self.last_sent) else { return };
+        self.due = Some(due.min((last + FRAME_TIME).max(now)));
+    }
+
+    /// Frames that should have gone out before `at` leave a gap in time, not in numbers.
+    fn leave_gap(&mut self, at: Instant) {
+        let Some(last) = self.last_sent else { return };
+        let frames = at.saturating_duration_since(last).as_millis() as u32 / 20;
+        if frames > 1 {
+            self.forward.skip((frames - 1) * FRAME as u32);
+        }
+    }
+
+    /// One frame by the clock: a key, the room, or silence.
+    fn frame(&mut self, at: Instant, send: &mut impl FnMut(&[u8])) {
+        let Some(format) = self.format else { return };
+        self.last_sent = Some(at);
+        let mut mixed = [0; FRAME];
+        let sounds = self.mix(&mut mixed);
+        if let (Some(press), Some(dtmf)) = (self.presses.next_frame(), format.dtmf) {
+            return self.send_press(press, dtmf, send);
+        }
+        let mut payload = [format.codec.silence(); FRAME];
+        if sounds {
+            format.codec.encode(&mixed, &mut payload);
+        }
+        let (sequence, timestamp) = self.forward.own(FRAME as u32);
+        let header = self.header(format.payload_type, sequence, timestamp, false);
+        self.send(header, &payload, send);
+    }
+
+    fn mix(&mut self, mixed: &mut Frame) -> bool {
+        let (mut sounds, mut frame) = (false, [0; FRAME]);
+        for track in &mut self.tracks {
+            if track.playout.pull(&mut frame) {
+                mix_into(mixed, &frame);
+                sounds = true;
+            }
+        }
+        sounds
+    }
+
+    fn send_press(&mut self, press: Press, payload_type: u8, send: &mut impl FnMut(&[u8])) {
+        for copy in 0..press.copies {
+            let samples = if copy + 1 == press.copies { FRAME as u32 } else { 0 };
+            let (sequence, timestamp) = self.forward.own(samples);
+            if press.first {
+                self.pressed_at = timestamp;
+            }
+            let header = self.header(payload_type, sequence, self.pressed_at, press.first);
+            self.send(header, &press.event.to_bytes(), send);
+        }
+    }
+
+    fn header(&mut self, payload_type: u8, sequence: u16, timestamp: u32, marker: bool) -> Header {
+        let marker = std::mem::take(&mut self.marker) | marker;
+        Header { marker, payload_type, sequence, timestamp, ssrc: self.ssrc }
+    }
+
+    fn send(&mut self, header: Header, payload: &[u8], send: &mut impl FnMut(&[u8])) {
+        header.write(payload, &mut self.packet);
+        self.sent += 1;
+        send(&self.packet);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,255 @@
+use super::*;
+use crate::codec::{Encoder, OpusEncoder};
+use crate::dtmf::Keys;
+use crate::rtp::Packet;
+
+const MS: Duration = Duration::from_millis(1);
+const PCMU: Codec = Codec::G711(G711::Pcmu);
+
+/// A phone that writes down what it gets, and a clock.
+struct Story {
+    to: ToPhone,
+    t0: Instant,
+    now: Instant,
+    got: Vec<(u64, Header, Vec<u8>)>,
+}
+
+impl Story {
+    fn new() -> Story {
+        let t0 = Instant::now();
+        let mut to = ToPhone::new(StreamStart { ssrc: 7, sequence: 65_530, timestamp: u32::MAX - 1000 });
+        to.negotiated(&agreed(true), t0);
+        Story { to, t0, now: t0, got: Vec::new() }
+    }
+
+    /// Lets time pass in sweeps of 5 ms.
+    fn wait(&mut self, ms: u64) {
+        for _ in 0..ms / 5 {
+            let (now, at) = (self.now, (self.now - self.t0).as_millis() as u64);
+            self.to.tick(now, &mut |packet| self.got.push(read(at, packet)));
+            self.now += 5 * MS;
+        }
+    }
+
+    fn packet(&mut self, track: &str, packet: RoomPacket) {
+        let (now, at) = (self.now, (self.now - self.t0).as_millis() as u64);
+        self.to.room_packet(&track.into(), packet, now, &mut |packet| self.got.push(read(at, packet)));
+    }
+
+    /// `count` frames of PCMU, one each 20 ms.
+    fn speak(&mut self, track: &str, from: u64, count: u64, level: i16) {
+        for n in from..from + count {
+            self.packet(track, frame(PCMU, n, level));
+            self.wait(20);
+        }
+    }
+
+    /// Sound packets that are not silence.
+    fn loud(&self) -> usize {
+        self.got.iter().filter(|(_, header, payload)| header.payload_type == 0 && payload.iter().any(|byte| *byte != 0xFF)).count()
+    }
+
+    fn digits(&self) -> String {
+        let mut keys = Keys::default();
+        let events = self.got.iter().filter(|(_, header, _)| header.payload_type == 101);
+        events.filter_map(|(_, header, payload)| keys.packet(header.timestamp, payload)).collect()
+    }
+
+    /// Numbers go up one by one, and times never go back except within a key.
+    fn assert_continuous(&self) {
+        for pair in self.got.windows(2) {
+            let ((_, a, _), (at, b, _)) = (&pair[0], &pair[1]);
+            assert_eq!(b.sequence, a.sequence.wrapping_add(1), "at {at} ms");
+            assert!((b.timestamp.wrapping_sub(a.timestamp) as i32) >= 0, "at {at} ms: {a:?} {b:?}");
+        }
+    }
+}
+
+fn agreed(we_send: bool) -> Negotiated {
+    Negotiated {
+        codec: G711::Pcmu,
+        payload_type: 0,
+        receives: vec![(0, G711::Pcmu)],
+        dtmf_payload_type: Some(101),
+        remote: "192.0.2.9:4000".parse().unwrap(),
+        we_send,
+        we_receive: true,
+        we_hold: false,
+        ptime_ms: 20,
+    }
+}
+
+fn read(at: u64, packet: &[u8]) -> (u64, Header, Vec<u8>) {
+    let packet = Packet::parse(packet).unwrap();
+    (at, packet.header, packet.payload.to_vec())
+}
+
+fn frame(codec: Codec, n: u64, level: i16) -> RoomPacket {
+    let mut payload = [0; FRAME];
+    if let Codec::G711(law) = codec {
+        law.encode(&[level; FRAME], &mut payload);
+    }
+    RoomPacket { codec, sequence: n, timestamp: n as u32 * 160, payload: payload.as_slice().into() }
+}
+
+#[test]
+fn silence_flows_from_the_answer_on_so_the_phone_never_times_out() {
+    let mut story = Story::new();
+    story.wait(1000);
+    assert_eq!(story.got.len(), 50);
+    assert!(story.got[0].1.marker && story.got[1..].iter().all(|(_, header, _)| !header.marker));
+    assert_eq!(story.loud(), 0);
+    story.assert_continuous();
+}
+
+#[test]
+fn nothing_is_sent_before_there_is_an_agreement() {
+    let mut to = ToPhone::new(StreamStart { ssrc: 1, sequence: 0, timestamp: 0 });
+    assert_eq!(to.due(), None);
+    to.room_packet(&"TR_a".into(), frame(PCMU, 1, 500), Instant::now(), &mut |_| panic!("sent"));
+}
+
+#[test]
+fn one_speaker_with_the_phones_codec_is_forwarded_at_once_and_untouched() {
+    let mut story = Story::new();
+    story.wait(100);
+    let before = story.got.len();
+    story.speak("TR_a", 5, 50, 3000);
+    let heard = &story.got[before..];
+    assert_eq!(heard.len(), 50);
+    assert_eq!(heard[7].2, frame(PCMU, 12, 3000).payload.to_vec());
+    assert!(heard.iter().enumerate().all(|(n, (at, ..))| *at == 100 + 20 * n as u64));
+    story.assert_continuous();
+}
+
+#[test]
+fn a_pause_of_the_speaker_is_filled_with_silence_in_time() {
+    let mut story = Story::new();
+    story.speak("TR_a", 0, 10, 3000);
+    story.wait(400);
+    story.speak("TR_a", 30, 10, 3000);
+    assert_eq!(story.loud(), 20);
+    story.assert_continuous();
+    let (first, last) = (story.got[0].1, story.got[story.got.len() - 1].1);
+    assert_eq!(last.timestamp.wrapping_sub(first.timestamp) / 160, 39, "no drift over 800 ms");
+}
+
+#[test]
+fn opus_is_decoded_and_keeps_to_the_clock() {
+    let (mut story, mut encoder) = (Story::new(), OpusEncoder::new().unwrap());
+    for n in 0..50u64 {
+        let mut out = [0; 400];
+        let pcm: Frame = std::array::from_fn(|i| (((n as usize * FRAME + i) as f64 * 0.4).sin() * 9000.0) as i16);
+        let length = encoder.encode(&pcm, &mut out).unwrap();
+        let payload = out[..length].into();
+        story.packet("TR_a", RoomPacket { codec: Codec::Opus, sequence: n, timestamp: n as u32 * 960, payload });
+        story.wait(20);
+    }
+    assert_eq!(story.got.len(), 50);
+    assert!(story.loud() >= 46, "{}", story.loud());
+    story.assert_continuous();
+}
+
+#[test]
+fn pcma_in_the_room_is_transcoded_for_a_pcmu_phone() {
+    let mut story = Story::new();
+    for n in 0..20 {
+        story.packet("TR_a", frame(Codec::G711(G711::Pcma), n, 3000));
+        story.wait(20);
+    }
+    assert!(story.loud() >= 16, "{}", story.loud());
+    let mut heard = [0];
+    G711::Pcmu.decode(&story.got[15].2[..1], &mut heard);
+    assert!((heard[0] - 3000).abs() < 200, "{heard:?}");
+}
+
+#[test]
+fn two_speakers_are_mixed_and_one_who_remains_is_forwarded_again() {
+    let mut story = Story::new();
+    for n in 0..50 {
+        story.packet("TR_a", frame(PCMU, n, 3000));
+        story.packet("TR_b", frame(PCMU, 900 + n, 2000));
+        story.wait(20);
+    }
+    let mut heard = [0];
+    G711::Pcmu.decode(&story.got[40].2[..1], &mut heard);
+    assert!((heard[0] - 5000).abs() < 300, "{heard:?}");
+    assert!((50..=53).contains(&story.got.len()), "{}", story.got.len());
+    story.to.forget_track("TR_b");
+    let before = story.got.len();
+    story.speak("TR_a", 50, 10, 3000);
+    assert_eq!(story.got[before + 5].2, frame(PCMU, 55, 3000).payload.to_vec());
+    story.assert_continuous();
+}
+
+#[test]
+fn keys_are_pressed_in_place_of_sound_and_share_its_numbers() {
+    let mut story = Story::new();
+    story.speak("TR_a", 0, 10, 3000);
+    story.to.press("12#", story.now);
+    story.speak("TR_a", 10, 90, 3000);
+    assert_eq!(story.digits(), "12#");
+    let first = story.got.iter().find(|(_, header, _)| header.payload_type == 101).unwrap();
+    assert!(first.1.marker);
+    assert_eq!(story.got.iter().filter(|(_, _, payload)| payload.len() == 4 && payload[1] & 0x80 != 0).count(), 9);
+    for pair in story.got.windows(2) {
+        assert_eq!(pair[1].1.sequence, pair[0].1.sequence.wrapping_add(1));
+    }
+    let sound: Vec<u32> = story.got.iter().filter(|(_, header, _)| header.payload_type == 0).map(|(_, header, _)| header.timestamp).collect();
+    assert!(sound.windows(2).all(|pair| (pair[1].wrapping_sub(pair[0]) as i32) > 0));
+}
+
+#[test]
+fn a_phone_without_telephone_event_gets_no_keys() {
+    let mut story = Story::new();
+    story.to.negotiated(&Negotiated { dtmf_payload_type: None, ..agreed(true) }, story.now);
+    story.to.press("1", story.now);
+    story.wait(500);
+    assert_eq!((story.digits().as_str(), story.got.len()), ("", 25));
+}
+
+#[test]
+fn on_hold_nothing_is_sent_and_afterwards_the_stream_goes_on() {
+    let mut story = Story::new();
+    story.speak("TR_a", 0, 10, 3000);
+    story.to.negotiated(&agreed(false), story.now);
+    let before = story.got.len();
+    story.speak("TR_a", 10, 50, 3000);
+    assert_eq!(story.got.len(), before);
+    story.to.negotiated(&agreed(true), story.now);
+    story.speak("TR_a", 60, 10, 3000);
+    assert!(story.got.len() >= before + 10 && story.got[before].1.marker);
+    story.assert_continuous();
+}
+
+#[test]
+fn a_phone_that_we_hold_hears_silence_at_the_usual_pace() {
+    let mut story = Story::new();
+    story.to.negotiated(&Negotiated { we_hold: true, ..agreed(true) }, story.now);
+    story.speak("TR_a", 0, 50, 3000);
+    assert_eq!((story.got.len(), story.loud()), (50, 0));
+}
+
+#[test]
+fn a_clock_that_was_stopped_does_not_catch_up_with_a_burst() {
+    let mut story = Story::new();
+    story.wait(100);
+    story.now += Duration::from_secs(5);
+    let before = story.got.len();
+    story.wait(20);
+    assert!(story.got.len() - before <= 2);
+    story.assert_continuous();
+}
+
+#[test]
+fn a_sweep_that_comes_late_shifts_no_timestamp() {
+    let mut story = Story::new();
+    for _ in 0..20 {
+        story.wait(20);
+        story.now += 45 * MS;
+    }
+    story.wait(20);
+    let (first, last) = (&story.got[0], &story.got[story.got.len() - 1]);
+    assert_eq!(u64::from(last.1.timestamp.wrapping_sub(first.1.timestamp)) / 160, (last.0 - first.0) / 20);
+    story.assert_continuous();
+}

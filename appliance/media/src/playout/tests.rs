@@ -1,0 +1,168 @@
+use super::*;
+use crate::codec::{Encoder, G711, OpusEncoder};
+use proptest::prelude::*;
+
+const PCMU: Codec = Codec::G711(G711::Pcmu);
+
+/// Packet `n` of a stream, whose samples are all about `level`.
+fn packet(n: u64, time: u32, level: i16) -> RoomPacket {
+    let mut payload = [0; FRAME];
+    G711::Pcmu.encode(&[level; FRAME], &mut payload);
+    RoomPacket { codec: PCMU, sequence: n, timestamp: time, payload: payload.as_slice().into() }
+}
+
+fn nth(n: u64) -> RoomPacket {
+    packet(n, n as u32 * 160, 1000 + n as i16 * 100)
+}
+
+/// The level of the next frame, as number of the packet it came from (see `nth`), if it sounds.
+fn pull(playout: &mut Playout) -> Option<i64> {
+    let mut frame = [0; FRAME];
+    playout.pull(&mut frame).then(|| (f64::from(frame[80]) / 100.0 - 10.0).round() as i64)
+}
+
+/// Pushes one packet and pulls one frame, `frames` times, without those in `missing`.
+fn run(playout: &mut Playout, range: std::ops::Range<u64>, missing: &[u64]) -> Vec<Option<i64>> {
+    range
+        .map(|n| {
+            if !missing.contains(&n) {
+                playout.push(nth(n));
+            }
+            pull(playout)
+        })
+        .collect()
+}
+
+#[test]
+fn an_even_stream_plays_complete_after_the_first_delay() {
+    let mut playout = Playout::default();
+    let heard = run(&mut playout, 0..10, &[]);
+    assert_eq!(heard, [None, None, Some(0), Some(1), Some(2), Some(3), Some(4), Some(5), Some(6), Some(7)]);
+}
+
+#[test]
+fn packets_in_the_wrong_order_play_in_the_right_one_and_doubles_once() {
+    let mut playout = Playout::default();
+    for n in [0, 2, 1, 1, 4, 3] {
+        playout.push(nth(n));
+    }
+    let heard: Vec<_> = (0..5).map(|_| pull(&mut playout)).collect();
+    assert_eq!(heard, (0..5).map(Some).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_lost_packet_is_guessed_and_shifts_nothing() {
+    let mut playout = Playout::default();
+    let heard = run(&mut playout, 0..10, &[4]);
+    assert_eq!((heard[5], heard[7]), (Some(3), Some(5)));
+    assert!(heard[6].is_some_and(|level| (-10..4).contains(&level)), "{heard:?}"); // fading
+}
+
+#[test]
+fn a_pause_in_sending_is_silence_and_not_a_loss() {
+    let mut playout = Playout::default();
+    run(&mut playout, 0..10, &[]);
+    let quiet: Vec<_> = (0..40).map(|_| pull(&mut playout)).collect();
+    assert_eq!(&quiet[..2], [Some(8), Some(9)]);
+    assert!(quiet[2 + MOST_CONCEALED as usize..].iter().all(Option::is_none));
+    // The sender goes on with the next sequence number, 40 frames later in time.
+    let resumed: Vec<_> = (0..6)
+        .map(|n| {
+            playout.push(packet(10 + n, (50 + n as u32) * 160, 1000 + 100 * n as i16));
+            pull(&mut playout)
+        })
+        .collect();
+    assert_eq!(resumed, [None, None, Some(0), Some(1), Some(2), Some(3)]);
+}
+
+#[test]
+fn a_short_pause_between_two_packets_in_hand_plays_as_silence_of_that_length() {
+    let mut playout = Playout::default();
+    playout.push(packet(0, 0, 5000));
+    playout.push(packet(1, 3 * 160, 6000));
+    let mut levels = Vec::new();
+    for _ in 0..4 {
+        let mut frame = [1; FRAME];
+        playout.pull(&mut frame);
+        levels.push(i32::from(frame[80]) / 900);
+    }
+    assert_eq!(levels, [5, 0, 0, 6]);
+}
+
+#[test]
+fn packets_that_come_too_late_make_it_wait_longer() {
+    let mut playout = Playout::default();
+    run(&mut playout, 0..10, &[]);
+    for _ in 0..4 {
+        pull(&mut playout); // nothing came for 80 ms
+    }
+    (10..15).for_each(|n| playout.push(nth(n)));
+    let heard = run(&mut playout, 15..40, &[]);
+    assert_eq!(heard.iter().filter(|level| level.is_none()).count(), 0, "{heard:?}");
+}
+
+#[test]
+fn what_piles_up_is_given_up_bit_by_bit() {
+    let mut playout = Playout::default();
+    (0..12).for_each(|n| playout.push(nth(n)));
+    let mut frame = [0; FRAME];
+    for n in 12..3000 {
+        playout.push(packet(n, n as u32 * 160, 1000));
+        playout.pull(&mut frame);
+    }
+    assert!(playout.depth() <= FIRST_DELAY + 2, "{}", playout.depth());
+}
+
+#[test]
+fn a_sender_that_starts_anew_is_heard_again() {
+    let mut playout = Playout::default();
+    run(&mut playout, 0..10, &[]);
+    let heard: Vec<_> = (0..5)
+        .map(|n| {
+            playout.push(packet(10 + n, 4_000_000_000 + n as u32 * 160, 1000 + 100 * n as i16));
+            pull(&mut playout)
+        })
+        .collect();
+    assert!(heard.contains(&Some(2)), "{heard:?}");
+}
+
+#[test]
+fn opus_with_a_lost_packet_plays_without_a_hole() {
+    let (mut encoder, mut playout) = (OpusEncoder::new().unwrap(), Playout::default());
+    let mut silent: Vec<(u64, f64)> = Vec::new();
+    for n in 0..100u64 {
+        let mut pcm = [0; FRAME];
+        for (i, sample) in pcm.iter_mut().enumerate() {
+            *sample = (((n as usize * FRAME + i) as f64 * 0.3).sin() * 9000.0) as i16;
+        }
+        let mut out = [0; 400];
+        let length = encoder.encode(&pcm, &mut out).unwrap();
+        let payload = out[..length].into();
+        if n % 20 != 10 {
+            playout.push(RoomPacket { codec: Codec::Opus, sequence: n, timestamp: n as u32 * 960, payload });
+        }
+        let mut frame = [0; FRAME];
+        playout.pull(&mut frame);
+        let level = frame.iter().map(|s| f64::from(*s).powi(2)).sum::<f64>().sqrt();
+        if n > 10 && level < 5_000.0 {
+            silent.push((n, level));
+        }
+    }
+    assert_eq!(silent, []);
+}
+
+proptest! {
+    #[test]
+    fn no_packets_in_any_order_make_it_panic(
+        steps in proptest::collection::vec((any::<bool>(), 0u64..60, any::<u32>(), 0usize..300, 0u8..3), 0..80)
+    ) {
+        let mut playout = Playout::default();
+        for (pull, sequence, timestamp, length, codec) in steps {
+            let codec = [PCMU, Codec::G711(G711::Pcma), Codec::Opus][usize::from(codec)];
+            playout.push(RoomPacket { codec, sequence, timestamp, payload: vec![timestamp as u8; length].into() });
+            if pull {
+                playout.pull(&mut [0; FRAME]);
+            }
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! How do we write our side of the agreement?
+
+use super::{Direction, MediaDescription};
+use crate::codec::G711;
+use std::fmt::Write;
+use std::net::{IpAddr, SocketAddr};
+
+/// The audio line of a body of ours.
+pub(super) struct Audio<'a> {
+    pub address: SocketAddr,
+    /// `RTP/AVP` unless the other side says otherwise.
+    pub protocol: &'a str,
+    pub codecs: &'a [(u8, G711)],
+    pub dtmf: Option<u8>,
+    pub direction: Direction,
+}
+
+/// One `m=` section.
+pub(super) enum Section<'a> {
+    Audio(Audio<'a>),
+    /// Refused with port 0.
+    Refused(&'a MediaDescription),
+}
+
+/// Everything after the `o=` line.
+pub(super) fn after_origin(address: IpAddr, sections: &[Section<'_>]) -> String {
+    let mut body = format!("s=-\r\nc=IN {}\r\nt=0 0\r\n", typed(address));
+    for section in sections {
+        match section {
+            Section::Audio(audio) => write_audio(&mut body, audio),
+            Section::Refused(media) => write_refusal(&mut body, media),
+        }
+    }
+    body
+}
+
+/// The whole body.
+pub(super) fn with_origin(session_id: u64, version: u64, address: IpAddr, rest: &str) -> Vec<u8> {
+    format!("v=0\r\no=- {session_id} {version} IN {}\r\n{rest}", typed(address)).into_bytes()
+}
+
+fn typed(address: IpAddr) -> String {
+    match address {
+        IpAddr::V4(ip) => format!("IP4 {ip}"),
+        IpAddr::V6(ip) => format!("IP6 {ip}"),
+    }
+}
+
+// Writing to a String cannot fail, so the results are dropped.
+fn write_audio(body: &mut String, audio: &Audio<'_>) {
+    let _ = write!(body, "m=audio {} {}", audio.address.port(), audio.protocol);
+    for payload_type in audio.codecs.iter().map(|(payload_type, _)| *payload_type).chain(audio.dtmf) {
+        let _ = write!(body, " {payload_type}");
+    }
+    body.push_str("\r\n");
+    for (payload_type, law) in audio.codecs {
+        let _ = write!(body, "a=rtpmap:{payload_type} {}/8000\r\n", law.name());
+    }
+    if let Some(dtmf) = audio.dtmf {
+        let _ = write!(body, "a=rtpmap:{dtmf} telephone-event/8000\r\na=fmtp:{dtmf} 0-15\r\n");
+    }
+    let _ = write!(body, "a=ptime:20\r\na={}\r\n", audio.direction.name());
+}
+
+fn write_refusal(body: &mut String, media: &MediaDescription) {
+    let _ = write!(body, "m={} 0 {}", media.kind, media.protocol);
+    for format in &media.formats {
+        let _ = write!(body, " {}", format.token);
+    }
+    body.push_str("\r\n");
+}

@@ -1,0 +1,91 @@
+//! What is written in a session description?
+
+use super::Direction;
+use std::net::IpAddr;
+
+/// The parts of a session description that a call needs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionDescription {
+    pub origin: Origin,
+    /// Session-level `c=`.
+    pub connection: Option<Address>,
+    /// Session-level direction.
+    pub direction: Option<Direction>,
+    pub media: Vec<MediaDescription>,
+}
+
+/// Who wrote it, and how often it changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    pub username: String,
+    pub session_id: u64,
+    pub version: u64,
+}
+
+/// An address in `c=`; names are kept, but nobody can send to them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Address {
+    Ip(IpAddr),
+    Name(String),
+}
+
+/// One `m=` line and what belongs to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MediaDescription {
+    /// `audio`, `video`, …
+    pub kind: String,
+    /// 0 refuses the stream.
+    pub port: u16,
+    /// `RTP/AVP`, …
+    pub protocol: String,
+    /// As in the `m=` line, in order of preference.
+    pub formats: Vec<Format>,
+    pub connection: Option<Address>,
+    pub direction: Option<Direction>,
+    pub ptime: Option<u32>,
+    pub maxptime: Option<u32>,
+}
+
+/// A format of an `m=` line with its `a=rtpmap`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Format {
+    /// A payload type for RTP; anything else for other media.
+    pub token: String,
+    /// Encoding name and clock rate.
+    pub map: Option<(String, u32)>,
+}
+
+impl Format {
+    pub fn payload_type(&self) -> Option<u8> {
+        self.token.parse().ok().filter(|payload_type| *payload_type < 128)
+    }
+
+    /// Is it `name` at 8 kHz?
+    pub fn is(&self, name: &str) -> bool {
+        self.map.as_ref().is_some_and(|(encoding, rate)| encoding.eq_ignore_ascii_case(name) && *rate == 8000)
+    }
+}
+
+impl MediaDescription {
+    /// Audio that we could take: in clear RTP, not refused.
+    pub fn is_plain_audio(&self) -> bool {
+        self.kind == "audio" && self.port != 0 && matches!(self.protocol.as_str(), "RTP/AVP" | "RTP/AVPF")
+    }
+}
+
+impl SessionDescription {
+    /// Where the audio of `media` goes, if it is an address.
+    pub fn address_of(&self, media: &MediaDescription) -> Option<IpAddr> {
+        match media.connection.as_ref().or(self.connection.as_ref())? {
+            Address::Ip(ip) => Some(*ip),
+            Address::Name(_) => None,
+        }
+    }
+
+    /// The other side's direction; an address of 0.0.0.0 is the old way to say "do not send" (RFC 3264 8.4).
+    pub fn direction_of(&self, media: &MediaDescription) -> Direction {
+        let said = media.direction.or(self.direction).unwrap_or_default();
+        let hears = self.address_of(media).is_some_and(|ip| !ip.is_unspecified());
+        Direction::new(said.sends(), said.receives() && hears)
+    }
+}

@@ -1,0 +1,246 @@
+//! What did both sides agree on? (RFC 3264)
+//!
+//! One [`MediaSession`] per leg lives as long as its dialog. The answerer chooses one codec by its
+//! own priority; the offerer takes the first codec of the answer that it knows.
+
+use super::body::{self, Audio, Section};
+use super::{Direction, Format, MediaDescription, SdpError, SessionDescription};
+use crate::codec::G711;
+use std::net::SocketAddr;
+
+/// The payload type of telephone-event in offers of ours.
+const DTMF: u8 = 101;
+
+/// Our side of a leg's audio.
+#[derive(Clone, Debug)]
+pub struct LocalMedia {
+    /// Where we receive RTP, as the other side shall see it.
+    pub address: SocketAddr,
+    /// What we speak, best first.
+    pub codecs: Vec<G711>,
+}
+
+impl LocalMedia {
+    /// PCMU before PCMA.
+    pub fn new(address: SocketAddr) -> LocalMedia {
+        LocalMedia { address, codecs: vec![G711::Pcmu, G711::Pcma] }
+    }
+}
+
+/// The agreement.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Negotiated {
+    /// What we send.
+    pub codec: G711,
+    pub payload_type: u8,
+    /// Everything the other side may send, by payload type; the codec above is the first.
+    pub receives: Vec<(u8, G711)>,
+    /// telephone-event, in both directions.
+    pub dtmf_payload_type: Option<u8>,
+    /// Where the other side wants its audio.
+    pub remote: SocketAddr,
+    pub we_send: bool,
+    pub we_receive: bool,
+    /// We asked the other side to wait.
+    pub we_hold: bool,
+    /// Length of the frames we send.
+    pub ptime_ms: u32,
+}
+
+impl Negotiated {
+    /// Has the other side put us on hold?
+    pub fn held_by_peer(&self) -> bool {
+        !self.we_send
+    }
+}
+
+/// Offers and answers of one leg.
+#[derive(Debug)]
+pub struct MediaSession {
+    local: LocalMedia,
+    session_id: u64,
+    version: u64,
+    /// What we said last, without the origin.
+    said: Option<String>,
+    /// We want the other side to wait.
+    holding: bool,
+    offered: Option<Vec<(u8, G711)>>,
+    dtmf: u8,
+    agreed: Option<Negotiated>,
+}
+
+impl MediaSession {
+    /// `session_id` should be hard to guess; it also is the first version.
+    pub fn new(local: LocalMedia, session_id: u64) -> MediaSession {
+        let version = session_id;
+        MediaSession { local, session_id, version, said: None, holding: false, offered: None, dtmf: DTMF, agreed: None }
+    }
+
+    /// What holds now.
+    pub fn negotiated(&self) -> Option<&Negotiated> {
+        self.agreed.as_ref()
+    }
+
+    /// From the next offer or answer on, the other side shall not speak (or may again).
+    pub fn hold(&mut self, holding: bool) {
+        self.holding = holding;
+    }
+
+    /// Is the other side asked to wait?
+    pub fn holding(&self) -> bool {
+        self.holding
+    }
+
+    /// Our offer: for an INVITE, a re-INVITE, or the answer to an INVITE without a description.
+    pub fn offer(&mut self) -> Vec<u8> {
+        let codecs = self.offered_codecs();
+        let audio = Section::Audio(Audio {
+            address: self.local.address,
+            protocol: "RTP/AVP",
+            codecs: &codecs,
+            dtmf: Some(self.dtmf),
+            direction: self.wish(),
+        });
+        let rest = body::after_origin(self.local.address.ip(), &[audio]);
+        self.offered = Some(codecs);
+        self.say(rest)
+    }
+
+    /// Answers an offer. After an error the agreement is what it was before.
+    pub fn answer(&mut self, offer: &[u8]) -> Result<(Negotiated, Vec<u8>), SdpError> {
+        let offer = SessionDescription::parse(offer)?;
+        let (index, payload_type, codec) = self.choose(&offer)?;
+        let audio = &offer.media[index];
+        let dtmf = telephone_event(audio);
+        let direction = self.wish().answer_to(offer.direction_of(audio));
+        let agreed = Negotiated {
+            codec,
+            payload_type,
+            receives: vec![(payload_type, codec)],
+            dtmf_payload_type: dtmf,
+            remote: remote_of(&offer, audio)?,
+            we_send: direction.sends(),
+            we_receive: direction.receives(),
+            we_hold: self.holding,
+            ptime_ms: 20,
+        };
+        let rest = self.answer_text(&offer, index, &agreed, direction);
+        self.dtmf = dtmf.unwrap_or(self.dtmf);
+        self.offered = None;
+        self.agreed = Some(agreed.clone());
+        Ok((agreed, self.say(rest)))
+    }
+
+    /// Takes the answer to our last offer. After an error the agreement is what it was before.
+    pub fn apply_answer(&mut self, answer: &[u8]) -> Result<Negotiated, SdpError> {
+        let offered = self.offered.as_ref().ok_or(SdpError::NothingOffered)?;
+        let answer = SessionDescription::parse(answer)?;
+        let audio = answer.media.first().filter(|media| media.kind == "audio").ok_or(SdpError::NoAudio)?;
+        if audio.port == 0 {
+            return Err(SdpError::Refused);
+        }
+        let receives = known(audio);
+        let (payload_type, codec) =
+            receives.iter().copied().find(|(_, law)| offered.iter().any(|(_, ours)| ours == law)).ok_or_else(|| nothing_common(audio))?;
+        let direction = self.wish().answer_to(answer.direction_of(audio));
+        let agreed = Negotiated {
+            codec,
+            payload_type,
+            receives: with_first((payload_type, codec), offered),
+            dtmf_payload_type: telephone_event(audio),
+            remote: remote_of(&answer, audio)?,
+            we_send: direction.sends(),
+            we_receive: direction.receives(),
+            we_hold: self.holding,
+            ptime_ms: 20,
+        };
+        self.offered = None;
+        self.agreed = Some(agreed.clone());
+        Ok(agreed)
+    }
+
+    fn wish(&self) -> Direction {
+        if self.holding { Direction::SendOnly } else { Direction::SendRecv }
+    }
+
+    /// All our codecs; one that is already agreed on comes first and keeps its payload type.
+    fn offered_codecs(&self) -> Vec<(u8, G711)> {
+        let ours = self.local.codecs.iter().map(|law| (law.payload_type(), *law));
+        match &self.agreed {
+            Some(agreed) => with_first((agreed.payload_type, agreed.codec), &ours.collect::<Vec<_>>()),
+            None => ours.collect(),
+        }
+    }
+
+    /// The first audio line with a codec of ours, and our favourite in it.
+    fn choose(&self, offer: &SessionDescription) -> Result<(usize, u8, G711), SdpError> {
+        let mut refusal = SdpError::NoAudio;
+        for (index, media) in offer.media.iter().enumerate().filter(|(_, media)| media.is_plain_audio()) {
+            let offered = known(media);
+            let favourite = self.local.codecs.iter().find_map(|law| offered.iter().find(|(_, theirs)| theirs == law));
+            match favourite {
+                Some((payload_type, law)) => return Ok((index, *payload_type, *law)),
+                None => refusal = nothing_common(media),
+            }
+        }
+        Err(refusal)
+    }
+
+    fn answer_text(&self, offer: &SessionDescription, chosen: usize, agreed: &Negotiated, direction: Direction) -> String {
+        let sections: Vec<Section<'_>> = offer
+            .media
+            .iter()
+            .enumerate()
+            .map(|(index, media)| match index == chosen {
+                true => Section::Audio(Audio {
+                    address: self.local.address,
+                    protocol: &media.protocol,
+                    codecs: &agreed.receives,
+                    dtmf: agreed.dtmf_payload_type,
+                    direction,
+                }),
+                false => Section::Refused(media),
+            })
+            .collect();
+        body::after_origin(self.local.address.ip(), &sections)
+    }
+
+    /// The body with its origin; the version counts changes.
+    fn say(&mut self, rest: String) -> Vec<u8> {
+        if self.said.as_ref().is_some_and(|said| *said != rest) {
+            self.version += 1;
+        }
+        let body = body::with_origin(self.session_id, self.version, self.local.address.ip(), &rest);
+        self.said = Some(rest);
+        body
+    }
+}
+
+/// `first`, then the others that differ from it in payload type and codec.
+fn with_first(first: (u8, G711), others: &[(u8, G711)]) -> Vec<(u8, G711)> {
+    let rest = others.iter().copied().filter(|(payload_type, law)| *payload_type != first.0 && *law != first.1);
+    std::iter::once(first).chain(rest).collect()
+}
+
+/// The G.711 formats of a line, in its order.
+fn known(media: &MediaDescription) -> Vec<(u8, G711)> {
+    let law = |format: &Format| [G711::Pcmu, G711::Pcma].into_iter().find(|law| format.is(law.name()));
+    media.formats.iter().filter_map(|format| Some((format.payload_type()?, law(format)?))).collect()
+}
+
+fn telephone_event(media: &MediaDescription) -> Option<u8> {
+    media.formats.iter().find(|format| format.is("telephone-event"))?.payload_type()
+}
+
+fn remote_of(sdp: &SessionDescription, audio: &MediaDescription) -> Result<SocketAddr, SdpError> {
+    let ip = sdp.address_of(audio).filter(|ip| !ip.is_multicast()).ok_or(SdpError::NoAddress)?;
+    Ok(SocketAddr::new(ip, audio.port))
+}
+
+fn nothing_common(media: &MediaDescription) -> SdpError {
+    let name = |format: &Format| format.map.as_ref().map_or(format.token.clone(), |(name, rate)| format!("{name}/{rate}"));
+    SdpError::NoCommonCodec { offered: media.formats.iter().take(20).map(name).collect::<Vec<_>>().join(" ") }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,163 @@
+use super::*;
+use proptest::prelude::*;
+
+fn session() -> MediaSession {
+    MediaSession::new(LocalMedia::new("192.0.2.1:10000".parse().unwrap()), 77)
+}
+
+fn offer(formats: &str, attributes: &str) -> String {
+    format!("v=0\r\no=- 1 1 IN IP4 192.0.2.9\r\ns=-\r\nc=IN IP4 192.0.2.9\r\nt=0 0\r\nm=audio 4000 RTP/AVP {formats}\r\n\
+             a=rtpmap:101 telephone-event/8000\r\n{attributes}")
+}
+
+fn answered(offer: &str) -> (Negotiated, String) {
+    let (agreed, answer) = session().answer(offer.as_bytes()).unwrap();
+    (agreed, String::from_utf8(answer).unwrap())
+}
+
+#[test]
+fn our_priority_chooses_the_codec_not_the_order_of_the_offer() {
+    let (agreed, answer) = answered(&offer("8 0 101", ""));
+    assert_eq!((agreed.codec, agreed.payload_type, agreed.dtmf_payload_type), (G711::Pcmu, 0, Some(101)));
+    assert_eq!(agreed.remote, "192.0.2.9:4000".parse().unwrap());
+    assert!(answer.contains("m=audio 10000 RTP/AVP 0 101\r\n"), "{answer}");
+}
+
+#[test]
+fn pcma_can_be_configured_to_come_first() {
+    let local = LocalMedia { address: "192.0.2.1:10000".parse().unwrap(), codecs: vec![G711::Pcma, G711::Pcmu] };
+    let (agreed, _) = MediaSession::new(local, 1).answer(offer("0 8", "").as_bytes()).unwrap();
+    assert_eq!((agreed.codec, agreed.dtmf_payload_type), (G711::Pcma, None));
+}
+
+#[test]
+fn payload_types_are_those_of_the_offer() {
+    let text = offer("96 97", "a=rtpmap:96 PCMA/8000\r\na=rtpmap:97 telephone-event/8000\r\n");
+    let (agreed, answer) = answered(&text);
+    assert_eq!((agreed.codec, agreed.payload_type, agreed.dtmf_payload_type), (G711::Pcma, 96, Some(97)));
+    assert!(answer.contains("a=rtpmap:96 PCMA/8000\r\n") && answer.contains("a=fmtp:97 0-15\r\n"), "{answer}");
+}
+
+#[test]
+fn hold_is_answered_as_rfc_3264_says() {
+    for (theirs, ours, we_send, we_receive) in [
+        ("sendrecv", "sendrecv", true, true),
+        ("sendonly", "recvonly", false, true),
+        ("recvonly", "sendonly", true, false),
+        ("inactive", "inactive", false, false),
+    ] {
+        let (agreed, answer) = answered(&offer("0", &format!("a={theirs}\r\n")));
+        assert!(answer.contains(&format!("a={ours}\r\n")), "{theirs}: {answer}");
+        assert_eq!((agreed.we_send, agreed.we_receive), (we_send, we_receive), "{theirs}");
+    }
+}
+
+#[test]
+fn old_style_hold_with_a_zero_address_is_answered_recvonly() {
+    let (agreed, answer) = answered(&offer("0", "").replace("c=IN IP4 192.0.2.9", "c=IN IP4 0.0.0.0"));
+    assert!(answer.contains("a=recvonly\r\n") && !agreed.we_send && agreed.we_receive, "{answer}");
+    let (agreed, answer) = answered(&offer("0", "a=inactive\r\n").replace("c=IN IP4 192.0.2.9", "c=IN IP4 0.0.0.0"));
+    assert!(answer.contains("a=inactive\r\n") && !agreed.we_receive);
+}
+
+#[test]
+fn our_own_hold_is_offered_sendonly_and_ends_with_sendrecv() {
+    let mut session = session();
+    session.hold(true);
+    assert!(String::from_utf8(session.offer()).unwrap().contains("a=sendonly\r\n"));
+    let agreed = session.apply_answer(offer("0", "a=recvonly\r\n").as_bytes()).unwrap();
+    assert!(agreed.we_send && !agreed.we_receive);
+    session.hold(false);
+    assert!(String::from_utf8(session.offer()).unwrap().contains("a=sendrecv\r\n"));
+    assert!(session.apply_answer(offer("0", "").as_bytes()).unwrap().we_receive);
+}
+
+#[test]
+fn both_holding_is_inactive() {
+    let mut session = session();
+    session.hold(true);
+    let (_, answer) = session.answer(offer("0", "a=sendonly\r\n").as_bytes()).unwrap();
+    assert!(String::from_utf8(answer).unwrap().contains("a=inactive\r\n"));
+}
+
+#[test]
+fn the_version_counts_changed_answers_only() {
+    let mut session = session();
+    let mut version = |attributes: &str| {
+        let (_, answer) = session.answer(offer("0", attributes).as_bytes()).unwrap();
+        SessionDescription::parse(&answer).unwrap().origin.version
+    };
+    assert_eq!([version(""), version(""), version("a=sendonly\r\n"), version("a=sendrecv\r\n")], [77, 77, 78, 79]);
+}
+
+#[test]
+fn other_media_is_refused_in_its_place() {
+    let text = offer("0", "").replace("m=audio", "m=video 6000 RTP/AVP 96 97\r\nm=audio") + "m=audio 7000 RTP/SAVP 0\r\n";
+    let (_, answer) = answered(&text);
+    let lines: Vec<&str> = answer.lines().filter(|line| line.starts_with("m=")).collect();
+    assert_eq!(lines, ["m=video 0 RTP/AVP 96 97", "m=audio 10000 RTP/AVP 0", "m=audio 0 RTP/SAVP 0"]);
+}
+
+#[test]
+fn offers_without_audio_for_us_say_why() {
+    let refuse = |text: String| session().answer(text.as_bytes()).unwrap_err();
+    assert_eq!(refuse(offer("9 18", "a=rtpmap:9 G722/8000\r\n")), SdpError::NoCommonCodec { offered: "G722/8000 18".into() });
+    assert_eq!(refuse(offer("0", "").replace("audio 4000", "audio 0")), SdpError::NoAudio);
+    assert_eq!(refuse(offer("0", "").replace("RTP/AVP", "RTP/SAVP")), SdpError::NoAudio);
+    assert_eq!(refuse(offer("0", "").replace("c=IN IP4 192.0.2.9", "c=IN IP4 phone.example")), SdpError::NoAddress);
+}
+
+#[test]
+fn the_first_known_codec_of_an_answer_is_sent_and_both_laws_are_heard() {
+    let mut session = session();
+    let sent = String::from_utf8(session.offer()).unwrap();
+    assert!(sent.contains("m=audio 10000 RTP/AVP 0 8 101\r\n"), "{sent}");
+    let agreed = session.apply_answer(offer("8 0 101", "").as_bytes()).unwrap();
+    assert_eq!((agreed.codec, agreed.receives), (G711::Pcma, vec![(8, G711::Pcma), (0, G711::Pcmu)]));
+}
+
+#[test]
+fn answers_that_refuse_or_come_unasked_are_errors_and_change_nothing() {
+    let mut session = session();
+    assert_eq!(session.apply_answer(offer("0", "").as_bytes()), Err(SdpError::NothingOffered));
+    session.offer();
+    assert_eq!(session.apply_answer(offer("0", "").replace("audio 4000", "audio 0").as_bytes()), Err(SdpError::Refused));
+    assert!(matches!(session.apply_answer(offer("9", "").as_bytes()), Err(SdpError::NoCommonCodec { .. })));
+    assert_eq!(session.negotiated(), None);
+}
+
+#[test]
+fn a_later_offer_of_ours_keeps_what_was_agreed() {
+    let mut session = session();
+    let text = offer("8 97", "a=rtpmap:97 telephone-event/8000\r\n");
+    session.answer(text.as_bytes()).unwrap();
+    let again = String::from_utf8(session.offer()).unwrap();
+    assert!(again.contains("RTP/AVP 8 0 97\r\n"), "{again}");
+}
+
+#[test]
+fn two_sessions_of_ours_agree() {
+    let mut other = MediaSession::new(LocalMedia::new("192.0.2.2:20000".parse().unwrap()), 5);
+    let mut this = session();
+    let (theirs, answer) = other.answer(&this.offer()).unwrap();
+    let ours = this.apply_answer(&answer).unwrap();
+    assert_eq!((theirs.codec, theirs.remote.port()), (ours.codec, 10000));
+    assert_eq!((ours.remote.port(), ours.dtmf_payload_type), (20000, Some(101)));
+}
+
+proptest! {
+    #[test]
+    fn no_offer_and_no_answer_make_it_panic(body in proptest::collection::vec(any::<u8>(), 0..300)) {
+        let mut session = session();
+        session.offer();
+        let _ = session.apply_answer(&body);
+        let _ = session.answer(&body);
+    }
+
+    #[test]
+    fn every_answer_can_be_read_back(formats in "[0-9]{1,3}( [0-9]{1,3}){0,5}", kind in "[a-z]{3,6}", port in any::<u16>()) {
+        let text = offer("0", "") + &format!("m={kind} {port} RTP/AVP {formats}\r\n");
+        let (_, answer) = session().answer(text.as_bytes()).unwrap();
+        prop_assert_eq!(SessionDescription::parse(&answer).unwrap().media.len(), 2);
+    }
+}
