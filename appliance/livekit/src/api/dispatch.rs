@@ -1,0 +1,56 @@
+//! Jobs for agents.
+
+use super::{
+    Api, ApiError,
+    twirp::{Grants, TIMEOUT},
+};
+use livekit_protocol::{
+    AgentDispatch, CreateAgentDispatchRequest, DeleteAgentDispatchRequest, ListAgentDispatchRequest,
+    ListAgentDispatchResponse,
+};
+
+impl Api {
+    /// Asks for an agent of this name in a room (made if it is not there). livekit-server asks the
+    /// workers once: if none is there or free, nobody comes, and [`find_dispatch`](Self::find_dispatch)
+    /// goes on showing no job.
+    pub async fn create_dispatch(&self, room: &str, agent: &str, metadata: &str) -> Result<AgentDispatch, ApiError> {
+        let request = CreateAgentDispatchRequest {
+            agent_name: agent.to_owned(),
+            room: room.to_owned(),
+            metadata: metadata.to_owned(),
+            ..Default::default()
+        };
+        self.twirp.call("AgentDispatchService/CreateDispatch", Grants::room_admin(room), &request, TIMEOUT).await
+    }
+
+    /// A dispatch and the jobs that workers took for it; none if it or the room is gone.
+    pub async fn find_dispatch(&self, room: &str, dispatch_id: &str) -> Result<Option<AgentDispatch>, ApiError> {
+        Ok(self.dispatches(room, dispatch_id).await?.pop())
+    }
+
+    /// All of a room, also the one without a name that LiveKit makes by itself; none if the room does
+    /// not exist.
+    pub async fn list_dispatches(&self, room: &str) -> Result<Vec<AgentDispatch>, ApiError> {
+        self.dispatches(room, "").await
+    }
+
+    async fn dispatches(&self, room: &str, dispatch_id: &str) -> Result<Vec<AgentDispatch>, ApiError> {
+        let request = ListAgentDispatchRequest { room: room.to_owned(), dispatch_id: dispatch_id.to_owned() };
+        let method = "AgentDispatchService/ListDispatch";
+        match self.twirp.call(method, Grants::room_admin(room), &request, TIMEOUT).await {
+            Ok(ListAgentDispatchResponse { agent_dispatches }) => Ok(agent_dispatches),
+            Err(error) if error.is_not_found() => Ok(Vec::new()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Ends a dispatch and its job; one that is gone already is no error.
+    pub async fn delete_dispatch(&self, room: &str, dispatch_id: &str) -> Result<(), ApiError> {
+        let request = DeleteAgentDispatchRequest { dispatch_id: dispatch_id.to_owned(), room: room.to_owned() };
+        let method = "AgentDispatchService/DeleteDispatch";
+        match self.twirp.call::<_, AgentDispatch>(method, Grants::room_admin(room), &request, TIMEOUT).await {
+            Err(error) if !error.is_not_found() => Err(error),
+            _ => Ok(()),
+        }
+    }
+}
