@@ -1,0 +1,145 @@
+//! What do calls, registrations and the endpoint share?
+//!
+//! The sockets, the transaction stack, the table of dialogs, and how a request of ours is made, sent
+//! and answered. Nothing here decides about a call.
+
+use crate::auth::{MAX_TRIES, Proofs};
+use crate::dialog::Inner;
+use crate::digest::NonceKey;
+use crate::ids::new_branch;
+use crate::message::{Headers, Request, Response};
+use crate::outbound::Offer;
+use crate::resolve::{Resolver, Target};
+use crate::stack::Stack;
+use crate::transport::{Flow, Sockets, Transport};
+use crate::uri::bracketed;
+use crate::{SipConfig, SipError};
+use parking_lot::Mutex;
+use std::collections::{HashMap, HashSet};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tokio::sync::mpsc;
+
+/// Call-ID, our tag, the peer's tag.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct DialogId {
+    pub call_id: String,
+    pub local_tag: String,
+    pub remote_tag: String,
+}
+
+pub(crate) struct Core {
+    pub config: SipConfig,
+    pub sockets: Arc<Sockets>,
+    pub stack: Arc<Stack>,
+    pub dialogs: Mutex<HashMap<DialogId, Arc<Inner>>>,
+    /// Answered INVITEs of ours, by Call-ID and our tag: a second branch may answer too.
+    pub answered: Mutex<HashMap<(String, String), Arc<Offer>>>,
+    /// Call-ID, From-tag and CSeq of INVITEs being served (RFC 3261 section 8.2.2.2).
+    pub serving: Mutex<HashSet<(String, String, u32)>>,
+    /// Call-ID and last CSeq of each registration.
+    pub registrations: Mutex<HashMap<String, (String, u32)>>,
+    pub nonces: NonceKey,
+    pub resolver: Resolver,
+}
+
+impl Core {
+    pub fn contact(&self, user: &str, transport: Transport) -> String {
+        let at = if user.is_empty() { String::new() } else { format!("{}@", escape_user(user)) };
+        let suffix = match transport {
+            Transport::Udp => "",
+            Transport::Tcp => ";transport=tcp",
+        };
+        format!("<sip:{at}{}{suffix}>", self.sent_by())
+    }
+
+    fn sent_by(&self) -> String {
+        format!("{}:{}", bracketed(&self.config.advertise.to_string()), self.sockets.local.port())
+    }
+
+    pub fn via(&self, transport: Transport) -> String {
+        format!("SIP/2.0/{} {};branch={};rport", transport.name(), self.sent_by(), new_branch())
+    }
+
+    /// A request with what every request has; the caller adds who and what.
+    pub fn request(&self, method: &str, uri: &str, transport: Transport) -> Request {
+        let mut headers = Headers::default();
+        headers.push("Via", self.via(transport));
+        headers.push("Max-Forwards", "70");
+        headers.push("User-Agent", self.config.user_agent.clone());
+        Request { method: method.to_owned(), uri: uri.to_owned(), headers, body: Vec::new() }
+    }
+
+    pub async fn resolve(&self, target: &Target) -> Result<SocketAddr, SipError> {
+        self.resolver.resolve(target).await
+    }
+
+    pub async fn flow_to(&self, target: &Target) -> Result<Flow, SipError> {
+        let addr = self.resolve(target).await?;
+        self.sockets.flow(target.transport, addr).await
+    }
+
+    /// Starts a client transaction.
+    pub async fn send(&self, request: &Request, flow: &Flow) -> Result<mpsc::Receiver<Response>, SipError> {
+        let started = self.stack.send(request, flow).await;
+        started.ok_or_else(|| SipError::BadAddress(request.uri.clone()))
+    }
+
+    /// One transaction; its final response, 408 for silence.
+    pub async fn exchange(&self, request: &Request, flow: &Flow) -> Result<Response, SipError> {
+        let mut responses = self.send(request, flow).await?;
+        while let Some(response) = responses.recv().await {
+            if !response.is_provisional() {
+                return Ok(response);
+            }
+        }
+        Ok(Response::to_request(request, 408, None, None))
+    }
+
+    /// As `exchange`, answering challenges; each try takes a new CSeq.
+    pub async fn exchange_proven(
+        &self,
+        mut request: Request,
+        flow: &Flow,
+        proofs: &mut Proofs,
+        mut next_cseq: impl FnMut() -> u32,
+    ) -> Result<Response, SipError> {
+        let mut tries = 1;
+        loop {
+            self.renew(&mut request, flow.transport(), next_cseq());
+            proofs.apply(&mut request);
+            let response = self.exchange(&request, flow).await?;
+            if tries == MAX_TRIES || !proofs.learn(&response) {
+                return Ok(response);
+            }
+            tries += 1;
+        }
+    }
+
+    /// A new try of the same request is a new transaction.
+    pub fn renew(&self, request: &mut Request, transport: Transport, cseq: u32) {
+        let via = self.via(transport);
+        request.headers.set("CSeq", format!("{cseq} {}", request.method));
+        request.headers.0.retain(|(name, _)| !name.eq_ignore_ascii_case("via"));
+        request.headers.0.insert(0, ("Via".to_owned(), via));
+    }
+
+    /// A response in our name.
+    pub fn answer(&self, request: &Request, code: u16, reason: Option<&str>, tag: Option<&str>) -> Response {
+        let mut response = Response::to_request(request, code, reason, tag);
+        response.headers.push("Server", self.config.user_agent.clone());
+        response
+    }
+}
+
+/// A user part may hold what phone numbers and names need; the rest is escaped.
+pub(crate) fn escape_user(user: &str) -> String {
+    let mut out = String::new();
+    for byte in user.bytes() {
+        match byte {
+            b if b.is_ascii_alphanumeric() || b"-_.!~*'()&=+$,;?/".contains(&b) => out.push(byte as char),
+            _ => out += &format!("%{byte:02X}"),
+        }
+    }
+    out
+}

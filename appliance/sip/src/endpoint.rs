@@ -1,0 +1,227 @@
+//! Where does each message that arrives go?
+//!
+//! To the guard, then to the transaction it repeats or answers, then to the dialog it names; an
+//! INVITE without a dialog becomes an [`InboundCall`]. OPTIONS is answered here.
+
+use crate::core::Core;
+use crate::dialog::Inner;
+use crate::digest::NonceKey;
+use crate::guard::{ALLOW, Verdict, judge};
+use crate::header::{Via, cseq, tag_of};
+use crate::inbound::{Unfit, merge_key, read_invite};
+use crate::message::{Request, Response};
+use crate::register::{RegisterOutcome, RegisterRequest};
+use crate::resolve::{Resolver, Target};
+use crate::stack::{ServerTransaction, Stack};
+use crate::transport::{Arrival, Flow, Sockets, Transport};
+use crate::{InboundCall, OutboundCall, OutboundInvite, SipConfig, SipError};
+use parking_lot::Mutex;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tracing::debug;
+
+/// Calls that wait for the gateway to look at them; more are told to come back.
+const WAITING_CALLS: usize = 256;
+
+/// Our side of SIP. Clones are handles to the same sockets.
+#[derive(Clone)]
+pub struct Endpoint(Arc<Core>);
+
+impl Endpoint {
+    /// Binds, answers from then on, and gives the calls that come in; ends with `cancel`.
+    pub async fn bind(
+        config: SipConfig,
+        cancel: CancellationToken,
+    ) -> Result<(Endpoint, mpsc::Receiver<InboundCall>), SipError> {
+        let (sockets, queue) = Sockets::bind(&config, cancel.clone()).await?;
+        let stack = Stack::start(&config.user_agent, sockets.clone(), cancel.clone()).await;
+        let core = Arc::new(Core {
+            stack: Arc::new(stack.ok_or(SipError::Ended)?),
+            config,
+            sockets,
+            dialogs: Mutex::default(),
+            answered: Mutex::default(),
+            serving: Mutex::default(),
+            registrations: Mutex::default(),
+            nonces: NonceKey::new(crate::ids::new_key()),
+            resolver: Resolver::default(),
+        });
+        let (calls, receiver) = mpsc::channel(WAITING_CALLS);
+        tokio::spawn(serve(core.clone(), queue, calls, cancel));
+        Ok((Endpoint(core), receiver))
+    }
+
+    /// The bound address; the port is the same for UDP and TCP.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.0.sockets.local
+    }
+
+    pub async fn invite(&self, invite: OutboundInvite) -> Result<OutboundCall, SipError> {
+        crate::outbound::start(self.0.clone(), invite).await
+    }
+
+    /// One REGISTER, challenges answered; never an error, always an outcome with words.
+    pub async fn register(&self, request: &RegisterRequest) -> RegisterOutcome {
+        crate::register::register(&self.0, request).await
+    }
+
+    /// One OPTIONS to `host[:port]`; the code of its answer, 408 for silence.
+    pub async fn probe(&self, place: &str, transport: Transport) -> Result<u16, SipError> {
+        let target = Target::of_place(place, transport)?;
+        let flow = self.0.flow_to(&target).await?;
+        let uri = format!("sip:{place}");
+        let mut request = self.0.request("OPTIONS", &uri, transport);
+        let from = self.0.contact("", transport);
+        request.headers.push("From", format!("{from};tag={}", crate::new_tag()));
+        request.headers.push("To", format!("<{uri}>"));
+        request.headers.push("Call-ID", crate::new_call_id());
+        request.headers.push("CSeq", "1 OPTIONS");
+        request.headers.push("Contact", from);
+        request.headers.push("Accept", "application/sdp");
+        Ok(self.0.exchange(&request, &flow).await?.code)
+    }
+}
+
+async fn serve(
+    core: Arc<Core>,
+    mut queue: mpsc::Receiver<Arrival>,
+    calls: mpsc::Sender<InboundCall>,
+    cancel: CancellationToken,
+) {
+    loop {
+        let arrival = tokio::select! {
+            () = cancel.cancelled() => return,
+            arrival = queue.recv() => arrival,
+        };
+        let Some((bytes, flow)) = arrival else { return };
+        receive(&core, &bytes, flow, &calls).await;
+    }
+}
+
+async fn receive(core: &Arc<Core>, bytes: &[u8], flow: Flow, calls: &mpsc::Sender<InboundCall>) {
+    match judge(bytes) {
+        Verdict::Drop(why) => debug!(why, peer.addr = %flow.peer, "sip_message_dropped"),
+        Verdict::Refuse(response) => refuse(core, response, &flow).await,
+        Verdict::Response(mut response) => {
+            tighten(&mut response.headers);
+            if !absorb(core, &response).await {
+                core.stack.take(&response.to_bytes(), &flow).await;
+            }
+        }
+        Verdict::Request(mut request) => {
+            stamp(&mut request.headers, flow.peer);
+            tighten(&mut request.headers);
+            if let Some(transaction) = core.stack.take(&request.to_bytes(), &flow).await {
+                dispatch(core, transaction, calls);
+            }
+        }
+    }
+}
+
+/// Writes into the topmost Via where the request came from.
+fn stamp(headers: &mut crate::message::Headers, source: SocketAddr) {
+    let via = headers.0.iter_mut().find(|(name, _)| name.eq_ignore_ascii_case("via"));
+    if let Some((_, value)) = via
+        && let Some(stamped) = Via::stamp(value, source)
+    {
+        *value = stamped;
+    }
+}
+
+/// The transaction layer reads tags only in their plain form.
+fn tighten(headers: &mut crate::message::Headers) {
+    for (name, value) in &mut headers.0 {
+        if (name.eq_ignore_ascii_case("from") || name.eq_ignore_ascii_case("to"))
+            && let Some(tight) = crate::header::tightened(value)
+        {
+            *value = tight;
+        }
+    }
+}
+
+/// No transaction for what is not sound.
+async fn refuse(core: &Core, mut response: Response, flow: &Flow) {
+    debug!(sip.code = response.code, why = response.reason, peer.addr = %flow.peer, "sip_message_refused");
+    let via = response.headers.first("Via").and_then(Via::parse);
+    stamp(&mut response.headers, flow.peer);
+    response.headers.push("Server", core.config.user_agent.clone());
+    let to = via.map_or(flow.peer, |via| via.response_address(flow.peer));
+    let _ = flow.send_to(&response.to_bytes(), to).await;
+}
+
+/// A repeated 200 to an INVITE of ours gets its ACK again; one of another branch is hung up.
+async fn absorb(core: &Arc<Core>, response: &Response) -> bool {
+    let Some((number, "INVITE")) = response.headers.first("CSeq").and_then(cseq) else { return false };
+    if !response.is_success() {
+        return false;
+    }
+    let tag = |name: &str| response.headers.first(name).and_then(tag_of);
+    let (Some(call_id), Some(local_tag)) = (response.headers.first("Call-ID"), tag("From")) else { return false };
+    let id = crate::core::DialogId {
+        call_id: call_id.to_owned(),
+        local_tag: local_tag.clone(),
+        remote_tag: tag("To").unwrap_or_default(),
+    };
+    let known = core.dialogs.lock().get(&id).cloned();
+    if let Some(dialog) = known {
+        return dialog.repeat_ack(number).await;
+    }
+    let offer = core.answered.lock().get(&(id.call_id, local_tag)).cloned();
+    let Some(offer) = offer else { return false };
+    tokio::spawn(offer.refuse_second(response.clone()));
+    true
+}
+
+fn dispatch(core: &Arc<Core>, transaction: ServerTransaction, calls: &mpsc::Sender<InboundCall>) {
+    let in_dialog = transaction.request.headers.first("To").and_then(tag_of).is_some();
+    let id = Inner::id_of(&transaction.request);
+    let dialog = id.and_then(|id| core.dialogs.lock().get(&id).cloned());
+    match (dialog, transaction.request.method.as_str()) {
+        (Some(dialog), _) => {
+            tokio::spawn(dialog.handle(transaction));
+        }
+        (None, "INVITE") if !in_dialog => open_call(core, transaction, calls),
+        (None, "OPTIONS") if !in_dialog => reply(core, transaction, 200, None),
+        (None, _) => reply(core, transaction, 481, None),
+    }
+}
+
+fn open_call(core: &Arc<Core>, transaction: ServerTransaction, calls: &mpsc::Sender<InboundCall>) {
+    let info = match read_invite(&transaction) {
+        Ok(info) => info,
+        Err(Unfit(code, words)) => return reply(core, transaction, code, Some(words)),
+    };
+    let Ok(place) = calls.try_reserve() else { return reply(core, transaction, 503, None) };
+    let first = merge_key(&transaction.request).is_some_and(|key| core.serving.lock().insert(key));
+    if !first {
+        return reply(core, transaction, 482, None);
+    }
+    place.send(InboundCall::open(core.clone(), transaction, info));
+}
+
+/// An answer that needs nobody's decision.
+fn reply(core: &Arc<Core>, mut transaction: ServerTransaction, code: u16, reason: Option<&'static str>) {
+    let core = core.clone();
+    tokio::spawn(async move {
+        let response = standard_answer(&core, &transaction.request, code, reason);
+        transaction.respond(&response).await;
+        // An INVITE's refusal is repeated until its ACK.
+        while transaction.request.method == "INVITE" && transaction.receive().await.is_some() {}
+    });
+}
+
+fn standard_answer(core: &Core, request: &Request, code: u16, reason: Option<&str>) -> Response {
+    let mut response = core.answer(request, code, reason, Some(&crate::new_tag()));
+    match code {
+        200 => {
+            response.headers.push("Allow", ALLOW);
+            response.headers.push("Accept", "application/sdp");
+        }
+        415 => response.headers.push("Accept", "application/sdp"),
+        503 => response.headers.push("Retry-After", "5"),
+        _ => {}
+    }
+    response
+}

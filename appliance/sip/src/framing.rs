@@ -1,0 +1,81 @@
+//! Where does one message end on a stream?
+//!
+//! RFC 3261 section 18.3: the header part ends at an empty line and Content-Length says how much
+//! body follows. A stream whose length cannot be read is lost; its head is still handed on once, so
+//! that the sender is told.
+
+use crate::guard::MAX_MESSAGE;
+use crate::message::find;
+
+#[derive(Debug, PartialEq, Eq)]
+pub enum Frame {
+    /// Read on.
+    More,
+    /// A keep-alive of RFC 5626: four octets that ask for two back, or two that ask for nothing.
+    Ping,
+    Blank,
+    /// So many octets are one message.
+    Message(usize),
+    /// So many octets are a head without a usable length: answer it, then close.
+    Broken(usize),
+}
+
+pub fn next_frame(buffer: &[u8]) -> Frame {
+    if buffer.starts_with(b"\r\n\r\n") {
+        return Frame::Ping;
+    }
+    if buffer.starts_with(b"\r\n") {
+        return if buffer.len() >= 4 { Frame::Blank } else { Frame::More };
+    }
+    let Some(end) = find(buffer, b"\r\n\r\n").map(|at| at + 4) else {
+        return if buffer.len() > MAX_MESSAGE { Frame::Broken(buffer.len()) } else { Frame::More };
+    };
+    match content_length(&buffer[..end]) {
+        Some(length) if end + length > MAX_MESSAGE => Frame::Broken(end),
+        Some(length) if buffer.len() < end + length => Frame::More,
+        Some(length) => Frame::Message(end + length),
+        None => Frame::Broken(end),
+    }
+}
+
+/// 0 when the field is missing, `None` when it is no number.
+fn content_length(head: &[u8]) -> Option<usize> {
+    let head = String::from_utf8_lossy(head);
+    for line in head.lines().skip(1) {
+        let Some((name, value)) = line.split_once(':') else { continue };
+        let name = name.trim();
+        if name.eq_ignore_ascii_case("content-length") || name.eq_ignore_ascii_case("l") {
+            return value.trim().parse().ok();
+        }
+    }
+    Some(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_complete_with_the_last_octet_of_its_body() {
+        let head = b"X a SIP/2.0\r\nl: 4\r\n\r\n";
+        let whole = [head.as_slice(), b"body", b"NEXT"].concat();
+        assert_eq!(next_frame(&whole[..head.len() + 3]), Frame::More);
+        assert_eq!(next_frame(&whole), Frame::Message(head.len() + 4));
+    }
+
+    #[test]
+    fn keep_alives_are_no_messages() {
+        assert_eq!(next_frame(b"\r\n\r\n"), Frame::Ping);
+        assert_eq!(next_frame(b"\r\n"), Frame::More);
+        assert_eq!(next_frame(b"\r\nOPTIONS"), Frame::Blank);
+    }
+
+    #[test]
+    fn a_length_that_is_no_number_or_too_large_breaks_the_stream() {
+        for bad in ["-1", "abc", "99999999"] {
+            let head = format!("X a SIP/2.0\r\nContent-Length: {bad}\r\n\r\n");
+            assert_eq!(next_frame(head.as_bytes()), Frame::Broken(head.len()), "{bad}");
+        }
+        assert!(matches!(next_frame(&vec![b'x'; MAX_MESSAGE + 1]), Frame::Broken(_)));
+    }
+}

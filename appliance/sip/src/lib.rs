@@ -1,0 +1,49 @@
+//! How does the appliance speak SIP?
+//!
+//! [`Endpoint`] binds UDP and TCP, answers what needs no call (OPTIONS, unknown methods, garbage),
+//! hands out [`InboundCall`]s, starts [`OutboundCall`]s and sends one REGISTER at a time.
+//! An answered call of either direction is a [`Dialog`] with a stream of [`DialogEvent`]s.
+//! Policy that needs no socket is pure: [`digest`], [`registration`], [`header`], [`uri`], [`guard`].
+//!
+//! A message's way in: `transport`, `framing`, [`guard`], `stack` (transactions), `endpoint`, then
+//! `inbound`, `outbound` or `dialog`. Only `stack` names the library that repeats and matches messages.
+//!
+//! SDP and RTP: crate `media`. Rooms: crate `livekit`. Who may call whom: `sip-gateway`.
+
+mod auth;
+mod body;
+mod config;
+mod core;
+mod dialog;
+mod dialog_requests;
+pub mod digest;
+mod endpoint;
+mod error;
+mod framing;
+pub mod guard;
+pub mod header;
+mod ids;
+mod inbound;
+pub mod message;
+mod outbound;
+mod pending;
+mod register;
+pub mod registration;
+mod resolve;
+mod stack;
+mod transport;
+pub mod uri;
+
+pub use auth::Credentials;
+pub use config::SipConfig;
+pub use dialog::{Dialog, DialogEvent, ReferProgress, ReinviteAnswer, TerminatedCause};
+pub use endpoint::Endpoint;
+pub use error::SipError;
+pub use header::Reason;
+pub use ids::{new_call_id, new_tag};
+pub use inbound::{DigestCheck, InboundCall, InviteInfo};
+pub use message::HeaderList;
+pub use outbound::{OutboundCall, OutboundEvent, OutboundInvite};
+pub use register::{RegisterOutcome, RegisterRequest};
+pub use registration::Registration;
+pub use transport::Transport;

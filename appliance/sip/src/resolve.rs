@@ -1,0 +1,98 @@
+//! Which address does a name stand for?
+//!
+//! IP literals at once; names by SRV and address records (RFC 3263), then by the system's own
+//! resolver, which also knows `/etc/hosts`.
+
+use crate::uri::{SipUri, split_host_port};
+use crate::{SipError, Transport};
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+use tokio::time::timeout;
+
+const PATIENCE: Duration = Duration::from_secs(5);
+const DEFAULT_PORT: u16 = 5060;
+
+/// Where a request goes: a host that is not yet looked up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Target {
+    pub host: String,
+    pub port: Option<u16>,
+    pub transport: Transport,
+}
+
+impl Target {
+    /// Of `host[:port]`.
+    pub fn of_place(text: &str, transport: Transport) -> Result<Target, SipError> {
+        let place = text.strip_prefix("sip:").unwrap_or(text);
+        let place = place.split(';').next().unwrap_or(place);
+        let (host, port) = split_host_port(place).ok_or_else(|| SipError::BadAddress(text.to_owned()))?;
+        Ok(Target { host, port, transport })
+    }
+
+    /// Of a URI; its `transport` parameter beats `otherwise`.
+    pub fn of_uri(text: &str, otherwise: Transport) -> Result<Target, SipError> {
+        let bad = || SipError::BadAddress(text.to_owned());
+        let uri = SipUri::parse(text).ok_or_else(bad)?;
+        if uri.host.is_empty() || uri.scheme == "sips" {
+            return Err(bad());
+        }
+        let transport = match uri.param("transport") {
+            None => otherwise,
+            Some(name) if name.eq_ignore_ascii_case("udp") => Transport::Udp,
+            Some(name) if name.eq_ignore_ascii_case("tcp") => Transport::Tcp,
+            Some(_) => return Err(bad()),
+        };
+        let host = uri.param("maddr").map(str::to_owned).unwrap_or(uri.host);
+        Ok(Target { host, port: uri.port, transport })
+    }
+}
+
+#[derive(Default)]
+pub(crate) struct Resolver {
+    names: tokio::sync::OnceCell<crate::stack::NameResolver>,
+}
+
+impl Resolver {
+    pub async fn resolve(&self, target: &Target) -> Result<SocketAddr, SipError> {
+        if let Ok(ip) = target.host.parse::<IpAddr>() {
+            return Ok(SocketAddr::new(ip, target.port.unwrap_or(DEFAULT_PORT)));
+        }
+        let names = self.names.get_or_init(|| async { crate::stack::NameResolver::new() }).await;
+        if let Ok(Some(addr)) = timeout(PATIENCE, names.lookup(target)).await {
+            return Ok(addr);
+        }
+        self.system(target).await.ok_or_else(|| SipError::Unresolved(target.host.clone()))
+    }
+
+    async fn system(&self, target: &Target) -> Option<SocketAddr> {
+        let place = (target.host.as_str(), target.port.unwrap_or(DEFAULT_PORT));
+        let found: Vec<SocketAddr> = timeout(PATIENCE, tokio::net::lookup_host(place)).await.ok()?.ok()?.collect();
+        found.iter().find(|addr| addr.is_ipv4()).or(found.first()).copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_transport_of_a_uri_beats_the_default() {
+        let target = Target::of_uri("sip:1@h:5070;transport=TCP", Transport::Udp).unwrap();
+        assert_eq!(target, Target { host: "h".into(), port: Some(5070), transport: Transport::Tcp });
+        assert!(Target::of_uri("sip:1@h;transport=ws", Transport::Udp).is_err());
+        assert!(Target::of_uri("tel:+31", Transport::Udp).is_err());
+    }
+
+    #[tokio::test]
+    async fn an_address_needs_no_look_up_and_defaults_to_port_5060() {
+        let target = Target::of_place("192.0.2.1", Transport::Udp).unwrap();
+        assert_eq!(Resolver::default().resolve(&target).await.unwrap(), "192.0.2.1:5060".parse().unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_name_nobody_knows_is_named_in_the_error() {
+        let target = Target::of_place("no-such-host.invalid", Transport::Udp).unwrap();
+        let error = Resolver::default().resolve(&target).await.unwrap_err();
+        assert_eq!((error.code(), error.to_string().as_str()), (503, "`no-such-host.invalid` does not resolve"));
+    }
+}

@@ -1,0 +1,324 @@
+//! Which sockets carry SIP, and how do octets find their peer?
+//!
+//! One UDP socket and one TCP listener on the same port. A [`Flow`] is the way back to a peer: a UDP
+//! address or a TCP connection. TCP connections are reused while they live and dialled again when
+//! they do not. What came is queued for the one reader, [`crate::endpoint`].
+
+use crate::framing::{Frame, next_frame};
+use crate::{SipConfig, SipError};
+use parking_lot::Mutex;
+use std::collections::HashMap;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpListener, TcpStream, UdpSocket};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, warn};
+
+const DIAL_TIMEOUT: Duration = Duration::from_secs(5);
+const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
+/// A connection that said nothing yet, and one that did.
+const FIRST_MESSAGE: Duration = Duration::from_secs(30);
+const LINGER: Duration = Duration::from_secs(1);
+const IDLE: Duration = Duration::from_secs(3600);
+const MAX_CONNECTIONS: usize = 2000;
+const OUT_QUEUE: usize = 512;
+const IN_QUEUE: usize = 1024;
+
+/// How a SIP message travels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Transport {
+    #[default]
+    Udp,
+    Tcp,
+}
+
+impl Transport {
+    /// As in a Via (`UDP`); in lower case, as in a URI parameter.
+    pub fn name(self) -> &'static str {
+        match self {
+            Transport::Udp => "UDP",
+            Transport::Tcp => "TCP",
+        }
+    }
+}
+
+impl std::fmt::Display for Transport {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// The way to a peer.
+#[derive(Clone)]
+pub(crate) struct Flow {
+    pub peer: SocketAddr,
+    way: Way,
+}
+
+#[derive(Clone)]
+enum Way {
+    Udp(Arc<UdpSocket>),
+    Tcp { out: mpsc::Sender<Vec<u8>>, closed: CancellationToken },
+}
+
+impl Flow {
+    pub fn transport(&self) -> Transport {
+        match self.way {
+            Way::Udp(_) => Transport::Udp,
+            Way::Tcp { .. } => Transport::Tcp,
+        }
+    }
+
+    pub fn is_alive(&self) -> bool {
+        match &self.way {
+            Way::Udp(_) => true,
+            Way::Tcp { closed, .. } => !closed.is_cancelled(),
+        }
+    }
+
+    /// Fires when the connection is gone; never for UDP.
+    pub fn closed(&self) -> CancellationToken {
+        match &self.way {
+            Way::Udp(_) => CancellationToken::new(),
+            Way::Tcp { closed, .. } => closed.clone(),
+        }
+    }
+
+    /// UDP: to `to` instead of the peer where the message says so.
+    pub async fn send_to(&self, bytes: &[u8], to: SocketAddr) -> io::Result<()> {
+        match &self.way {
+            Way::Udp(socket) => socket.send_to(bytes, to).await.map(|_| ()),
+            Way::Tcp { out, closed } => {
+                if closed.is_cancelled() || out.try_send(bytes.to_vec()).is_err() {
+                    closed.cancel();
+                    return Err(io::ErrorKind::ConnectionReset.into());
+                }
+                Ok(())
+            }
+        }
+    }
+
+    pub async fn send(&self, bytes: &[u8]) -> io::Result<()> {
+        self.send_to(bytes, self.peer).await
+    }
+}
+
+/// Octets of one message and the way back to who sent them.
+pub(crate) type Arrival = (Vec<u8>, Flow);
+
+/// The sockets of one endpoint.
+pub(crate) struct Sockets {
+    pub local: SocketAddr,
+    udp: Option<Arc<UdpSocket>>,
+    tcp: bool,
+    connections: Mutex<HashMap<SocketAddr, Flow>>,
+    arrivals: mpsc::Sender<Arrival>,
+    cancel: CancellationToken,
+}
+
+impl Sockets {
+    /// Binds and reads from then on, until `cancel`.
+    pub async fn bind(
+        config: &SipConfig,
+        cancel: CancellationToken,
+    ) -> Result<(Arc<Sockets>, mpsc::Receiver<Arrival>), SipError> {
+        let failed = |addr| move |source| SipError::Bind { addr, source };
+        let mut local = config.listen;
+        let mut udp = None;
+        if config.udp {
+            let socket = UdpSocket::bind(local).await.map_err(failed(local))?;
+            local = socket.local_addr().map_err(failed(local))?;
+            udp = Some(Arc::new(socket));
+        }
+        let mut listener = None;
+        if config.tcp {
+            let socket = TcpListener::bind(local).await.map_err(failed(local))?;
+            local = socket.local_addr().map_err(failed(local))?;
+            listener = Some(socket);
+        }
+        let (arrivals, queue) = mpsc::channel(IN_QUEUE);
+        let sockets = Sockets { local, udp, tcp: listener.is_some(), connections: Mutex::default(), arrivals, cancel };
+        let sockets = Arc::new(sockets);
+        sockets.serve(listener);
+        Ok((sockets, queue))
+    }
+
+    pub fn udp(&self) -> Option<Arc<UdpSocket>> {
+        self.udp.clone()
+    }
+
+    fn serve(self: &Arc<Self>, listener: Option<TcpListener>) {
+        if let Some(udp) = self.udp() {
+            tokio::spawn(self.clone().until_cancelled(read_udp(udp, self.arrivals.clone())));
+        }
+        if let Some(listener) = listener {
+            tokio::spawn(self.clone().until_cancelled(accept(self.clone(), listener)));
+        }
+    }
+
+    async fn until_cancelled(self: Arc<Self>, work: impl Future<Output = ()>) {
+        tokio::select! {
+            () = self.cancel.cancelled() => {}
+            () = work => {}
+        }
+    }
+
+    /// The flow to `addr`: the UDP socket, the living connection to that address, or a new one.
+    pub async fn flow(self: &Arc<Self>, transport: Transport, addr: SocketAddr) -> Result<Flow, SipError> {
+        match transport {
+            Transport::Udp => {
+                let socket = self.udp().ok_or(SipError::TransportOff(transport))?;
+                Ok(Flow { peer: addr, way: Way::Udp(socket) })
+            }
+            Transport::Tcp => {
+                if !self.tcp {
+                    return Err(SipError::TransportOff(transport));
+                }
+                let known = self.connections.lock().get(&addr).cloned();
+                match known.filter(Flow::is_alive) {
+                    Some(flow) => Ok(flow),
+                    None => self.dial(addr).await,
+                }
+            }
+        }
+    }
+
+    async fn dial(self: &Arc<Self>, addr: SocketAddr) -> Result<Flow, SipError> {
+        let attempt = timeout(DIAL_TIMEOUT, TcpStream::connect(addr)).await;
+        let stream = attempt
+            .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+            .map_err(|source| SipError::Unreachable { addr, source })?;
+        Ok(self.adopt(stream, addr))
+    }
+
+    fn adopt(self: &Arc<Self>, stream: TcpStream, peer: SocketAddr) -> Flow {
+        let _ = stream.set_nodelay(true);
+        let (read, write) = stream.into_split();
+        let (out, queue) = mpsc::channel(OUT_QUEUE);
+        let closed = self.cancel.child_token();
+        let flow = Flow { peer, way: Way::Tcp { out, closed: closed.clone() } };
+        self.connections.lock().insert(peer, flow.clone());
+        tokio::spawn(write_tcp(write, queue, closed.clone()));
+        let reader = read_tcp(read, flow.clone(), self.arrivals.clone());
+        let sockets = Arc::downgrade(self);
+        tokio::spawn(async move {
+            tokio::select! {
+                () = closed.cancelled() => {}
+                () = reader => closed.cancel(),
+            }
+            forget(&sockets, peer);
+        });
+        flow
+    }
+}
+
+/// Drops a dead connection from the table, never a newer one to the same peer.
+fn forget(sockets: &Weak<Sockets>, peer: SocketAddr) {
+    let Some(sockets) = sockets.upgrade() else { return };
+    let mut connections = sockets.connections.lock();
+    if connections.get(&peer).is_some_and(|flow| !flow.is_alive()) {
+        connections.remove(&peer);
+    }
+}
+
+async fn read_udp(socket: Arc<UdpSocket>, arrivals: mpsc::Sender<Arrival>) {
+    let mut buffer = vec![0; crate::guard::MAX_MESSAGE + 1];
+    loop {
+        match socket.recv_from(&mut buffer).await {
+            Ok((length, peer)) => {
+                let flow = Flow { peer, way: Way::Udp(socket.clone()) };
+                receive_datagram(&buffer[..length], flow, &arrivals).await;
+            }
+            // ICMP errors of earlier sends show up here; the socket itself is fine.
+            Err(error) => debug!(%error, "sip_udp_receive_failed"),
+        }
+    }
+}
+
+async fn receive_datagram(bytes: &[u8], flow: Flow, arrivals: &mpsc::Sender<Arrival>) {
+    if bytes == b"\r\n\r\n" {
+        let _ = flow.send(b"\r\n").await;
+    } else if !bytes.iter().all(u8::is_ascii_whitespace) {
+        let _ = arrivals.send((bytes.to_vec(), flow)).await;
+    }
+}
+
+async fn accept(sockets: Arc<Sockets>, listener: TcpListener) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, peer)) if sockets.connections.lock().len() < MAX_CONNECTIONS => {
+                sockets.adopt(stream, peer);
+            }
+            Ok((_, peer)) => warn!(peer.addr = %peer, "sip_tcp_connection_refused_too_many"),
+            Err(error) => {
+                // Out of file descriptors: give others time to close theirs.
+                warn!(%error, "sip_tcp_accept_failed");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+}
+
+async fn read_tcp(mut read: OwnedReadHalf, flow: Flow, arrivals: mpsc::Sender<Arrival>) {
+    let mut buffer = Vec::with_capacity(4096);
+    let mut patience = FIRST_MESSAGE;
+    loop {
+        match timeout(patience, read.read_buf(&mut buffer)).await {
+            Ok(Ok(length)) if length > 0 => {}
+            _ => return,
+        }
+        loop {
+            let (length, go_on) = match next_frame(&buffer) {
+                Frame::More => break,
+                Frame::Blank => (2, true),
+                Frame::Ping => {
+                    let _ = flow.send(b"\r\n").await;
+                    (4, true)
+                }
+                Frame::Message(length) => (length, true),
+                Frame::Broken(length) => (length, false),
+            };
+            let message: Vec<u8> = buffer.drain(..length).collect();
+            if length > 4 {
+                patience = IDLE;
+                if arrivals.send((message, flow.clone())).await.is_err() {
+                    return;
+                }
+            }
+            if !go_on {
+                // Time for the refusal to be written and read.
+                let _ = timeout(LINGER, drain(&mut read)).await;
+                return;
+            }
+        }
+    }
+}
+
+/// Reads to the end and forgets it.
+async fn drain(read: &mut OwnedReadHalf) {
+    let mut buffer = [0; 4096];
+    while matches!(read.read(&mut buffer).await, Ok(length) if length > 0) {}
+}
+
+/// Writes what is queued, also what was queued just before the close.
+async fn write_tcp(mut write: OwnedWriteHalf, mut queue: mpsc::Receiver<Vec<u8>>, closed: CancellationToken) {
+    loop {
+        let bytes = tokio::select! {
+            biased;
+            bytes = queue.recv() => bytes,
+            () = closed.cancelled() => None,
+        };
+        let Some(bytes) = bytes else { break };
+        if !matches!(timeout(WRITE_TIMEOUT, write.write_all(&bytes)).await, Ok(Ok(()))) {
+            break;
+        }
+    }
+    closed.cancel();
+    let _ = write.shutdown().await;
+}
