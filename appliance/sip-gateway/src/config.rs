@@ -1,0 +1,186 @@
+//! What does the gateway need to know before it binds a socket?
+
+use serde::Deserialize;
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+};
+
+/// `sip-gateway.toml`; unknown keys are refused.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    pub redis: Redis,
+    pub livekit: LiveKit,
+    pub sip: Sip,
+    pub rtp: Rtp,
+    pub control: Control,
+    /// Where events wait until `control-api` has taken them.
+    pub spool_dir: PathBuf,
+    #[serde(default)]
+    pub room_codec: RoomCodec,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Redis {
+    /// `redis://host:port/db`
+    pub url: String,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LiveKit {
+    /// `ws://host:port` of livekit-server.
+    pub ws_url: String,
+    pub api_key: String,
+    pub api_secret: String,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sip {
+    pub listen: SocketAddr,
+    /// The address in Contact and Via; the listening address when it is left out.
+    pub advertise_ip: Option<IpAddr>,
+    #[serde(default = "both")]
+    pub transports: Vec<Transport>,
+    /// Say nothing to callers that no trunk lets in.
+    #[serde(default)]
+    pub hide_inbound_port: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Transport {
+    Udp,
+    Tcp,
+}
+
+fn both() -> Vec<Transport> {
+    vec![Transport::Udp, Transport::Tcp]
+}
+
+/// The RTP ports, both ends included; a leg takes an even one.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rtp {
+    pub start: u16,
+    pub end: u16,
+    /// Where RTP sockets are bound.
+    pub ip: IpAddr,
+    /// The address in SDP; `ip` when it is left out.
+    pub advertise_ip: Option<IpAddr>,
+    /// Seconds without RTP before a call ends, once RTP has flowed.
+    #[serde(default = "fifteen")]
+    pub media_timeout_s: u32,
+    /// Seconds to wait for the first RTP packet.
+    #[serde(default = "thirty")]
+    pub media_timeout_initial_s: u32,
+}
+
+fn fifteen() -> u32 {
+    15
+}
+
+fn thirty() -> u32 {
+    30
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Control {
+    /// `control-api`'s socket: admission and events.
+    pub api_socket: PathBuf,
+    /// Ours: leg commands and registrations.
+    pub listen_socket: PathBuf,
+}
+
+/// What the phone's audio is in the room.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RoomCodec {
+    /// The phone's own frames.
+    #[default]
+    Auto,
+    /// Always Opus, as upstream does.
+    Opus,
+}
+
+impl Config {
+    /// The first thing that cannot work, named by its key.
+    pub fn check(&self) -> anyhow::Result<()> {
+        anyhow::ensure!(
+            self.rtp.start < self.rtp.end,
+            "rtp.start ({}) must be below rtp.end ({})",
+            self.rtp.start,
+            self.rtp.end
+        );
+        anyhow::ensure!(!self.sip.transports.is_empty(), "sip.transports is empty: name \"udp\" or \"tcp\"");
+        let advertised = self.advertise_ip();
+        anyhow::ensure!(
+            !advertised.is_unspecified(),
+            "sip.listen is {}: set sip.advertise_ip to an address that phones can reach",
+            self.sip.listen
+        );
+        Ok(())
+    }
+
+    pub fn advertise_ip(&self) -> IpAddr {
+        self.sip.advertise_ip.unwrap_or(self.sip.listen.ip())
+    }
+
+    pub fn media_ip(&self) -> IpAddr {
+        self.rtp.advertise_ip.unwrap_or(if self.rtp.ip.is_unspecified() { self.advertise_ip() } else { self.rtp.ip })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = r#"
+        spool_dir = "/tmp/spool"
+        [redis]
+        url = "redis://127.0.0.1:6379/0"
+        [livekit]
+        ws_url = "ws://127.0.0.1:7880"
+        api_key = "key"
+        api_secret = "secret"
+        [sip]
+        listen = "127.0.0.1:5060"
+        [rtp]
+        start = 10000
+        end = 10200
+        ip = "127.0.0.1"
+        [control]
+        api_socket = "run/control.sock"
+        listen_socket = "run/gateway.sock"
+    "#;
+
+    #[test]
+    fn a_short_file_is_enough() {
+        let config: Config = toml_of(GOOD).unwrap();
+        config.check().unwrap();
+        assert_eq!(config.room_codec, RoomCodec::Auto);
+        assert_eq!(config.media_ip(), config.advertise_ip());
+    }
+
+    #[test]
+    fn a_wildcard_address_without_an_advertised_one_is_refused() {
+        let config = toml_of(&GOOD.replace("127.0.0.1:5060", "0.0.0.0:5060")).unwrap();
+        assert!(config.check().unwrap_err().to_string().contains("sip.advertise_ip"));
+    }
+
+    #[test]
+    fn an_empty_port_range_is_refused() {
+        let config = toml_of(&GOOD.replace("end = 10200", "end = 10000")).unwrap();
+        assert!(config.check().unwrap_err().to_string().contains("rtp.start"));
+    }
+
+    fn toml_of(text: &str) -> Result<Config, daemon::config::ConfigError> {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), text).unwrap();
+        daemon::config::load(file.path())
+    }
+}

@@ -1,0 +1,123 @@
+//! What may the control plane ask of the gateway?
+//!
+//! The Unix socket described in [`types::control`]: health, legs and their commands, registrations.
+
+use crate::{
+    gateway::Gateway,
+    legs::{CommandError, What},
+};
+use axum::{
+    Json, Router,
+    extract::{Path, State},
+    http::StatusCode,
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+use types::{
+    TrunkId,
+    control::{Dtmf, GatewayHealth, LegView, Refusal, RegistrationSet, RegistrationView, Reject},
+};
+
+type App = State<Arc<Gateway>>;
+
+/// Serves until `stop`.
+pub async fn serve(gateway: Arc<Gateway>, stop: CancellationToken) -> anyhow::Result<()> {
+    let listener = daemon::unix_http::bind(&gateway.config.control.listen_socket)?;
+    axum::serve(listener, router(gateway)).with_graceful_shutdown(stop.cancelled_owned()).await?;
+    Ok(())
+}
+
+fn router(gateway: Arc<Gateway>) -> Router {
+    Router::new()
+        .route("/v1/health", get(health))
+        .route("/v1/legs", get(legs))
+        .route("/v1/legs/{id}/answer", post(answer))
+        .route("/v1/legs/{id}/reject", post(reject))
+        .route("/v1/legs/{id}/hangup", post(hang_up))
+        .route("/v1/legs/{id}/hold", post(hold))
+        .route("/v1/legs/{id}/unhold", post(unhold))
+        .route("/v1/legs/{id}/dtmf", post(dtmf))
+        .route("/v1/registrations", get(registrations).put(set_registrations))
+        .route("/v1/registrations/{trunk}/refresh", post(refresh))
+        .with_state(gateway)
+}
+
+async fn health(State(gateway): App) -> Json<GatewayHealth> {
+    Json(gateway.health())
+}
+
+async fn legs(State(gateway): App) -> Json<Vec<LegView>> {
+    Json(gateway.legs.views())
+}
+
+async fn answer(State(gateway): App, Path(id): Path<String>) -> Outcome {
+    gateway.legs.command(&id, What::Answer).await.into()
+}
+
+async fn reject(State(gateway): App, Path(id): Path<String>, Json(body): Json<Reject>) -> Outcome {
+    if !(300..=699).contains(&body.code) {
+        return Outcome(Err(CommandError::Invalid(format!("code: {} is not in 300 to 699", body.code))));
+    }
+    gateway.legs.command(&id, What::Reject { code: body.code, reason: body.reason }).await.into()
+}
+
+async fn hang_up(State(gateway): App, Path(id): Path<String>) -> Outcome {
+    gateway.legs.command(&id, What::HangUp).await.into()
+}
+
+async fn hold(State(gateway): App, Path(id): Path<String>) -> Outcome {
+    gateway.legs.command(&id, What::Hold).await.into()
+}
+
+async fn unhold(State(gateway): App, Path(id): Path<String>) -> Outcome {
+    gateway.legs.command(&id, What::Unhold).await.into()
+}
+
+async fn dtmf(State(gateway): App, Path(id): Path<String>, Json(body): Json<Dtmf>) -> Outcome {
+    let fine = |c: char| matches!(c, '0'..='9' | '*' | '#' | 'A'..='D');
+    if body.digits.is_empty() || !body.digits.chars().all(fine) {
+        return Outcome(Err(CommandError::Invalid("digits: only 0-9, *, #, A-D".into())));
+    }
+    gateway.legs.command(&id, What::Digits(body.digits)).await.into()
+}
+
+async fn registrations(State(gateway): App) -> Json<Vec<RegistrationView>> {
+    Json(gateway.registrations.views())
+}
+
+async fn set_registrations(State(gateway): App, Json(set): Json<RegistrationSet>) -> Json<Vec<RegistrationView>> {
+    gateway.registrations.replace(&gateway, set.registrations);
+    Json(gateway.registrations.views())
+}
+
+async fn refresh(State(gateway): App, Path(trunk): Path<TrunkId>) -> StatusCode {
+    match gateway.registrations.refresh(trunk) {
+        true => StatusCode::NO_CONTENT,
+        false => StatusCode::NOT_FOUND,
+    }
+}
+
+/// 204, or a [`Refusal`] with the status that fits.
+struct Outcome(Result<(), CommandError>);
+
+impl From<Result<(), CommandError>> for Outcome {
+    fn from(result: Result<(), CommandError>) -> Self {
+        Self(result)
+    }
+}
+
+impl IntoResponse for Outcome {
+    fn into_response(self) -> Response {
+        let Err(error) = self.0 else { return StatusCode::NO_CONTENT.into_response() };
+        let status = match error {
+            CommandError::NotFound(_) => StatusCode::NOT_FOUND,
+            CommandError::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            CommandError::Refused { .. } => StatusCode::BAD_GATEWAY,
+            _ => StatusCode::CONFLICT,
+        };
+        let body: Refusal = error.refusal();
+        (status, Json(body)).into_response()
+    }
+}

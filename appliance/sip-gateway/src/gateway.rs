@@ -1,0 +1,86 @@
+//! What do all calls of this process share?
+
+use crate::{config::Config, legs::Legs, media_thread::MediaPool, registrations::Registrations};
+use daemon::{spool::Spool, unix_http};
+use livekit::{Certificate, api::Tokens, psrpc::{Bus, IoInfo, SipInternal}};
+use media::ports::{Exhausted, PortPool};
+use parking_lot::Mutex;
+use std::{
+    net::{SocketAddr, UdpSocket},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+use types::control::GatewayHealth;
+
+/// Everything a call needs; one per process.
+pub struct Gateway {
+    pub config: Config,
+    pub endpoint: sip::Endpoint,
+    pub bus: Bus,
+    pub io: IoInfo,
+    pub rpc: SipInternal,
+    pub media: MediaPool,
+    pub certificate: Certificate,
+    pub tokens: Tokens,
+    pub legs: Legs,
+    pub registrations: Registrations,
+    pub spool: Spool,
+    /// `control-api`.
+    pub api: unix_http::Client,
+    pub ports: Arc<Mutex<PortPool>>,
+    pub stopping: AtomicBool,
+}
+
+/// Why no RTP socket could be had.
+#[derive(Debug, thiserror::Error)]
+pub enum PortError {
+    #[error(transparent)]
+    Exhausted(#[from] Exhausted),
+    #[error("could not bind RTP port {0}")]
+    Bind(SocketAddr, #[source] std::io::Error),
+}
+
+/// An RTP port out of the pool; dropping it gives it back.
+pub struct Port {
+    pub number: u16,
+    pool: Arc<Mutex<PortPool>>,
+}
+
+impl Drop for Port {
+    fn drop(&mut self) {
+        self.pool.lock().give_back(self.number);
+    }
+}
+
+impl Gateway {
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
+    }
+
+    /// A bound RTP socket. A port that somebody else holds is passed over.
+    pub fn rtp_socket(&self) -> Result<(UdpSocket, Port), PortError> {
+        let tries = self.ports.lock().total();
+        let mut last = None;
+        for _ in 0..tries {
+            let port = Port { number: self.ports.lock().take()?, pool: self.ports.clone() };
+            let address = SocketAddr::new(self.config.rtp.ip, port.number);
+            match UdpSocket::bind(address) {
+                Ok(socket) => return Ok((socket, port)),
+                Err(error) => last = Some(PortError::Bind(address, error)),
+            }
+        }
+        Err(last.unwrap_or(PortError::Exhausted(Exhausted(tries))))
+    }
+
+    pub fn health(&self) -> GatewayHealth {
+        GatewayHealth {
+            instance: self.spool.instance().to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            legs: self.legs.len(),
+            rtp_ports_free: self.ports.lock().free(),
+            bus_connected: *self.bus.connected().borrow(),
+        }
+    }
+}

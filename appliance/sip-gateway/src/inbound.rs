@@ -1,0 +1,287 @@
+//! May this INVITE become a call?
+//!
+//! LiveKit names the trunk and its credentials, `control-api` may refuse, LiveKit's dispatch rules
+//! name the room. Only then is a port taken and the room joined (`leg::inbound`). Every INVITE ends
+//! on the event spool, refused and dropped ones too.
+//!
+//! Order and answers: livekit-sip's contract, section 3.
+
+use crate::{
+    gateway::Gateway,
+    leg,
+    participant::{self, Participant},
+};
+use livekit::proto::{
+    SipTransport, SipUri,
+    io::{
+        EvaluateSipDispatchRulesRequest, EvaluateSipDispatchRulesResponse, SipCall, SipDispatchResult,
+        SipTrunkAuthenticationError,
+    },
+};
+use sip::{DigestCheck, InboundCall, InviteInfo};
+use std::{collections::HashMap, sync::Arc, time::Duration};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use types::{
+    CorrelationId,
+    control::{Admission, AdmissionRequest, Event, InboundLeg, InboundOutcome},
+};
+
+/// How long the control plane may think about an INVITE.
+const ADMISSION_LIMIT: Duration = Duration::from_millis(300);
+
+/// The realm of our challenges when the trunk has none; upstream's.
+const REALM: &str = "LiveKit";
+
+/// Takes calls until `stop`; each runs in a task of its own.
+pub async fn serve(gateway: Arc<Gateway>, mut calls: mpsc::Receiver<InboundCall>, stop: CancellationToken) {
+    loop {
+        let call = tokio::select! {
+            call = calls.recv() => call,
+            _ = stop.cancelled() => return,
+        };
+        let Some(call) = call else { return };
+        let attempt = Attempt::new(gateway.clone(), call);
+        tokio::spawn(attempt.run());
+    }
+}
+
+/// An INVITE that is not a call yet.
+struct Attempt {
+    gateway: Arc<Gateway>,
+    call: InboundCall,
+    leg: InboundLeg,
+    correlation_id: CorrelationId,
+}
+
+/// Why it will not become one, and what the caller is told.
+struct Refused {
+    outcome: InboundOutcome,
+    answer: Answer,
+    detail: String,
+}
+
+enum Answer {
+    Code(u16),
+    /// 407; the caller comes back with credentials.
+    Challenge { realm: String },
+    Silence,
+    /// The stack has answered already (CANCEL).
+    Done,
+}
+
+impl Refused {
+    fn with(outcome: InboundOutcome, code: u16, detail: impl Into<String>) -> Self {
+        Self { outcome, answer: Answer::Code(code), detail: detail.into() }
+    }
+
+    fn silently(outcome: InboundOutcome, detail: impl Into<String>) -> Self {
+        Self { outcome, answer: Answer::Silence, detail: detail.into() }
+    }
+}
+
+/// What LiveKit said about a caller that is let in.
+pub struct Dispatch {
+    pub participant: Participant,
+    pub room: String,
+    pub rule_id: Option<String>,
+    pub headers: Vec<(String, String)>,
+    pub attributes_to_headers: HashMap<String, String>,
+    pub ringing_timeout: Option<Duration>,
+    pub max_duration: Option<Duration>,
+    /// Any address of livekit-server but the configured one.
+    pub ws_url: Option<String>,
+}
+
+impl Attempt {
+    fn new(gateway: Arc<Gateway>, mut call: InboundCall) -> Self {
+        let lk_call_id = participant::new_call_id();
+        call.set_local_tag(&lk_call_id);
+        let leg = leg_of(&call.info, lk_call_id);
+        Self { gateway, call, leg, correlation_id: CorrelationId::new() }
+    }
+
+    async fn run(mut self) {
+        let cancelled = self.call.cancelled();
+        let outcome = tokio::select! {
+            outcome = self.dispatch() => outcome,
+            _ = cancelled.cancelled() => Err(Refused {
+                outcome: InboundOutcome::Cancelled,
+                answer: Answer::Done,
+                detail: "the caller gave up".into(),
+            }),
+        };
+        match outcome {
+            Ok(dispatch) => leg::inbound::run(self.gateway, self.call, self.leg, self.correlation_id, dispatch).await,
+            Err(refused) => self.refuse(refused).await,
+        }
+    }
+
+    async fn dispatch(&mut self) -> Result<Dispatch, Refused> {
+        if self.gateway.is_stopping() {
+            return Err(Refused::with(InboundOutcome::Unavailable, 503, "the gateway is stopping"));
+        }
+        self.authenticate().await?;
+        self.ask_control_plane().await?;
+        self.find_room().await
+    }
+
+    /// GetSIPTrunkAuthentication and, if the trunk has credentials, digest.
+    async fn authenticate(&mut self) -> Result<(), Refused> {
+        let trunk = self.gateway.io.trunk_authentication(self.sip_call()).await.map_err(|error| {
+            Refused::with(InboundOutcome::Unavailable, 503, format!("livekit-server did not name a trunk: {error}"))
+        })?;
+        match trunk.error_code() {
+            _ if trunk.drop => return Err(Refused::silently(InboundOutcome::Dropped, "livekit-server drops this trunk")),
+            SipTrunkAuthenticationError::None => {}
+            SipTrunkAuthenticationError::QuotaExceeded => {
+                return Err(Refused::with(InboundOutcome::LimitReached, 503, "the trunk's quota is used up"));
+            }
+            other => return Err(Refused::with(InboundOutcome::NoTrunk, 404, format!("no trunk: {other:?}"))),
+        }
+        self.leg.lk_trunk_id = Some(trunk.sip_trunk_id).filter(|id| !id.is_empty());
+        if trunk.username.is_empty() || trunk.password.is_empty() {
+            return Ok(());
+        }
+        let realm = if trunk.realm.is_empty() { REALM.to_owned() } else { trunk.realm };
+        match self.call.check_digest(&trunk.username, &trunk.password) {
+            DigestCheck::Right => Ok(()),
+            DigestCheck::Missing => Err(Refused {
+                outcome: InboundOutcome::Unauthorized,
+                answer: Answer::Challenge { realm },
+                detail: "credentials asked for".into(),
+            }),
+            DigestCheck::Wrong => Err(Refused::with(InboundOutcome::Unauthorized, 401, "wrong credentials")),
+        }
+    }
+
+    /// The control plane may refuse before a room costs anything; silence lets the call in.
+    async fn ask_control_plane(&self) -> Result<(), Refused> {
+        let request = AdmissionRequest { correlation_id: self.correlation_id.clone(), leg: self.leg.clone() };
+        let api = self.gateway.api.with_limit(ADMISSION_LIMIT);
+        match api.post("/internal/v1/admission", &request).await {
+            Ok(Admission::Continue) => Ok(()),
+            Ok(Admission::Reject { code, reason }) => Err(Refused::with(InboundOutcome::NotAdmitted, code, reason)),
+            Err(error) => {
+                tracing::warn!(correlation_id = %self.correlation_id, %error, "no word on admission; the call goes on");
+                Ok(())
+            }
+        }
+    }
+
+    /// EvaluateSIPDispatchRules.
+    async fn find_room(&self) -> Result<Dispatch, Refused> {
+        let trunk = self.leg.lk_trunk_id.clone().unwrap_or_default();
+        let request = EvaluateSipDispatchRulesRequest::new(self.sip_call(), trunk);
+        let answer = self.gateway.io.evaluate_dispatch_rules(&request).await.map_err(|error| {
+            Refused::with(InboundOutcome::Unavailable, 503, format!("livekit-server did not name a room: {error}"))
+        })?;
+        match answer.outcome() {
+            SipDispatchResult::Accept => Ok(self.accepted(answer)),
+            SipDispatchResult::RequestPin => {
+                Err(Refused::with(InboundOutcome::Rejected, 501, "the dispatch rule wants a PIN, which is not built yet"))
+            }
+            SipDispatchResult::Drop => {
+                Err(Refused::silently(InboundOutcome::Dropped, "no dispatch rule of livekit-server matches"))
+            }
+            _ => Err(Refused::with(InboundOutcome::Rejected, 404, "a dispatch rule rejects the call")),
+        }
+    }
+
+    fn accepted(&self, answer: EvaluateSipDispatchRulesResponse) -> Dispatch {
+        let some = |text: String| Some(text).filter(|text| !text.is_empty());
+        Dispatch {
+            participant: Participant::of_inbound(&answer, &self.leg, &self.call.info),
+            room: answer.room_name,
+            rule_id: some(answer.sip_dispatch_rule_id),
+            headers: answer.headers.into_iter().collect(),
+            attributes_to_headers: answer.attributes_to_headers,
+            ringing_timeout: answer.ringing_timeout.and_then(participant::positive),
+            max_duration: answer.max_call_duration.and_then(participant::positive),
+            ws_url: some(answer.ws_url),
+        }
+    }
+
+    fn sip_call(&self) -> SipCall {
+        let info = &self.call.info;
+        SipCall {
+            lk_call_id: self.leg.lk_call_id.clone(),
+            source_ip: info.source.ip().to_string(),
+            address: uri_of(&info.request_uri),
+            from: uri_of(&info.from_uri),
+            to: uri_of(&info.to_uri),
+            via: Vec::new(),
+            sip_call_id: info.call_id.clone(),
+            features: Default::default(),
+        }
+    }
+
+    async fn refuse(self, refused: Refused) {
+        let Refused { outcome, answer, detail } = refused;
+        let mut report = true;
+        let sip_code = match answer {
+            Answer::Code(code) => {
+                self.call.reject(code, None, &retry_after(code)).await;
+                Some(code)
+            }
+            Answer::Challenge { realm } => {
+                self.call.challenge(&realm).await;
+                report = false; // the next INVITE of this caller is the one that counts
+                None
+            }
+            Answer::Silence if self.gateway.config.sip.hide_inbound_port => {
+                self.call.ignore();
+                None
+            }
+            // A caller who can see us anyway is better served with an answer than with a dead line.
+            Answer::Silence => {
+                self.call.reject(404, None, &[]).await;
+                Some(404)
+            }
+            Answer::Done => Some(487),
+        };
+        if report {
+            tracing::info!(
+                correlation_id = %self.correlation_id, call.id = %self.leg.lk_call_id, sip.code = sip_code,
+                outcome = ?outcome, detail, "inbound call refused"
+            );
+            let event = Event::InboundRefused { leg: self.leg, outcome, sip_code, detail };
+            self.gateway.spool.append(Some(&self.correlation_id), event);
+        }
+    }
+}
+
+fn retry_after(code: u16) -> Vec<(String, String)> {
+    match code {
+        503 => vec![("Retry-After".into(), "5".into())],
+        _ => Vec::new(),
+    }
+}
+
+fn leg_of(info: &InviteInfo, lk_call_id: String) -> InboundLeg {
+    InboundLeg {
+        lk_call_id,
+        sip_call_id: info.call_id.clone(),
+        lk_trunk_id: None,
+        from: info.from_user.clone(),
+        to: if info.to_user.is_empty() { info.request_user.clone() } else { info.to_user.clone() },
+        source: info.source.to_string(),
+        transport: match info.transport {
+            sip::Transport::Udp => "udp",
+            sip::Transport::Tcp => "tcp",
+        }
+        .into(),
+    }
+}
+
+/// A SIP URI in livekit-server's form.
+fn uri_of(text: &str) -> Option<SipUri> {
+    let uri = sip::uri::SipUri::parse(text)?;
+    Some(SipUri {
+        user: uri.user,
+        ip: uri.host.parse::<std::net::IpAddr>().map(|ip| ip.to_string()).unwrap_or_default(),
+        host: uri.host,
+        port: uri.port.unwrap_or_default().into(),
+        transport: SipTransport::Auto as i32,
+    })
+}

@@ -1,0 +1,239 @@
+//! What changes the audio of a leg: the answer, re-INVITEs, hold, transfers, and what the room reports.
+
+use super::Leg;
+use crate::{
+    leg_state::Input,
+    legs::CommandError,
+    media_thread::LegMediaEvent,
+};
+use livekit::RoomEvent;
+use media::sdp::{Negotiated, SdpError};
+use sip::{ReferProgress, ReinviteAnswer, SipError};
+use tokio::sync::oneshot;
+use types::control::{Event, LegEndCause, LegState as Shown};
+
+impl Leg {
+    /// 200 to an inbound caller.
+    pub(super) async fn answer_caller(&mut self) {
+        let sdp = match self.answer.take() {
+            Some(answer) => answer,
+            None => self.sdp.offer(), // the INVITE had no description: ours is the offer
+        };
+        let headers = std::mem::take(&mut self.answer_headers);
+        if !self.phone.accept(sdp, &headers).await {
+            return self.input(Input::PeerHungUp);
+        }
+        if let Some(agreed) = self.sdp.negotiated().cloned() {
+            self.start_audio(agreed);
+        }
+        self.input(Input::Connected);
+    }
+
+    /// 200 from a phone that we dialled.
+    pub(super) fn on_answered(&mut self, sdp: Option<Vec<u8>>, headers: &[(String, String)], remote_tag: String) {
+        self.map_headers(headers);
+        self.attributes.insert("sip.callTag".into(), remote_tag.clone());
+        self.media.set_attributes([("sip.callTag".to_owned(), remote_tag)].into());
+        match self.sdp.apply_answer(&sdp.unwrap_or_default()) {
+            Ok(agreed) => {
+                self.start_audio(agreed);
+                self.input(Input::Connected);
+            }
+            Err(error) => {
+                tracing::warn!(correlation_id = %self.correlation_id, call.id = %self.lk_call_id, %error, "the answer is not usable");
+                self.input(Input::Connected); // so that the end is a BYE
+                self.input(Input::HangUp);
+            }
+        }
+    }
+
+    /// The ACK brought the answer to the offer in our 200.
+    pub(super) fn on_late_answer(&mut self, sdp: &[u8]) {
+        match self.sdp.apply_answer(sdp) {
+            Ok(agreed) => self.start_audio(agreed),
+            Err(error) => {
+                tracing::warn!(correlation_id = %self.correlation_id, call.id = %self.lk_call_id, %error, "the answer in ACK is not usable");
+                self.input(Input::HangUp);
+            }
+        }
+    }
+
+    fn start_audio(&mut self, agreed: Negotiated) {
+        self.codec = agreed.codec.name().to_owned();
+        self.media.negotiated(agreed);
+    }
+
+    /// A re-INVITE: address, codec or hold may have changed (RFC 3264 section 8).
+    pub(super) fn on_reinvite(&mut self, sdp: Option<Vec<u8>>, answer: oneshot::Sender<ReinviteAnswer>) {
+        let Some(offer) = sdp else {
+            let sdp = Some(self.sdp.offer());
+            answer.send(ReinviteAnswer { code: 200, sdp }).ok();
+            return;
+        };
+        match self.sdp.answer(&offer) {
+            Ok((agreed, sdp)) => {
+                let held = agreed.held_by_peer() && !self.sdp.holding();
+                self.start_audio(agreed);
+                answer.send(ReinviteAnswer { code: 200, sdp: Some(sdp) }).ok();
+                self.input(Input::PeerHolds(held));
+            }
+            Err(error) => {
+                tracing::info!(correlation_id = %self.correlation_id, call.id = %self.lk_call_id, %error, "re-INVITE refused");
+                answer.send(ReinviteAnswer { code: refusal_code(&error), sdp: None }).ok();
+            }
+        }
+    }
+
+    /// Our re-INVITE: the phone shall wait, or speak again.
+    pub(super) async fn hold(&mut self, held: bool) -> Result<(), CommandError> {
+        let Some(dialog) = self.phone.dialog().cloned() else { return Err(CommandError::Ended) };
+        let before = self.sdp.holding();
+        self.sdp.hold(held);
+        let outcome = match dialog.reinvite(self.sdp.offer()).await {
+            Ok(answer) => self.sdp.apply_answer(&answer).map_err(|error| CommandError::Invalid(error.to_string())),
+            Err(error) => Err(refused(error)),
+        };
+        match outcome {
+            Ok(agreed) => {
+                self.start_audio(agreed);
+                self.input(Input::WeHold(held));
+                Ok(())
+            }
+            Err(error) => {
+                self.sdp.hold(before);
+                Err(error)
+            }
+        }
+    }
+
+    /// REFER; the outcome is told when NOTIFY brings it.
+    pub(super) async fn start_transfer(
+        &mut self,
+        to: String,
+        headers: Vec<(String, String)>,
+        done: oneshot::Sender<Result<(), CommandError>>,
+    ) {
+        if self.transfer.is_some() {
+            done.send(Err(CommandError::Invalid("another transfer of this call is under way".into()))).ok();
+            return;
+        }
+        let Some(dialog) = self.phone.dialog().cloned() else {
+            done.send(Err(CommandError::Ended)).ok();
+            return;
+        };
+        match dialog.refer(&to, &headers).await {
+            Ok(progress) => {
+                self.refer_progress = Some(progress);
+                self.transfer = Some(done);
+            }
+            Err(error) => {
+                done.send(Err(refused(error))).ok();
+            }
+        }
+    }
+
+    pub(super) fn on_refer(&mut self, progress: Option<ReferProgress>) {
+        let outcome = match progress {
+            Some(progress) if progress.code < 200 && !progress.terminated => return,
+            Some(progress) if (200..300).contains(&progress.code) => Ok(()),
+            Some(progress) if progress.code >= 300 => {
+                Err(CommandError::Refused { code: progress.code, reason: progress.reason })
+            }
+            // No word but 100, and the subscription or the call is over: RFC 3515 leaves it open, upstream says success.
+            _ => Ok(()),
+        };
+        self.refer_progress = None;
+        let done = outcome.is_ok();
+        if let Some(waiting) = self.transfer.take() {
+            waiting.send(outcome).ok();
+        }
+        if done {
+            self.input(Input::Transferred);
+        }
+    }
+
+    pub(super) fn on_media(&mut self, event: LegMediaEvent) {
+        match event {
+            LegMediaEvent::Connect(connect) => self.room.connect(connect, &self.media),
+            LegMediaEvent::Signal(frame) => self.room.send(frame),
+            LegMediaEvent::CloseSignal => self.room.close(),
+            LegMediaEvent::Room(event) => self.on_room(event),
+            LegMediaEvent::MediaTimeout => self.input(Input::MediaTimedOut),
+            LegMediaEvent::Stats(stats) => self.stats = stats,
+            LegMediaEvent::FirstRtp | LegMediaEvent::PhoneDigit(_) => {}
+            LegMediaEvent::Closed => self.input(Input::JoinFailed),
+        }
+    }
+
+    fn on_room(&mut self, event: RoomEvent) {
+        let somebody = self.audience.follow(&event);
+        self.on_room_event(event);
+        if somebody {
+            self.input(Input::SomebodySpeaks);
+        }
+    }
+
+    fn on_room_event(&mut self, event: RoomEvent) {
+        match event {
+            RoomEvent::Joined(joined) => {
+                self.room.participant_sid = joined.participant_sid;
+                if let Some(waiting) = self.on_joined.take() {
+                    waiting.send(Ok(self.room.participant_sid.clone())).ok();
+                }
+                self.tell_answered();
+                self.input(Input::Joined);
+            }
+            RoomEvent::Disconnected { reason, .. } => {
+                tracing::info!(correlation_id = %self.correlation_id, call.id = %self.lk_call_id, %reason, "the room is left");
+                let joined = !self.room.participant_sid.is_empty();
+                self.input(if joined { Input::RoomClosed } else { Input::JoinFailed });
+            }
+            RoomEvent::Resuming => tracing::warn!(call.id = %self.lk_call_id, "signalling to livekit-server is lost; audio goes on"),
+            RoomEvent::Resumed => tracing::info!(call.id = %self.lk_call_id, "signalling to livekit-server is back"),
+            RoomEvent::SubscriptionFailed { track_sid, reason } => {
+                tracing::warn!(call.id = %self.lk_call_id, track_sid, ?reason, "a track of the room cannot be heard");
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn report_hold(&mut self, held: bool, by_peer: bool) {
+        let state = if self.state.is_held() { Shown::Held } else { Shown::Active };
+        self.gateway.legs.update(&self.lk_call_id, |view| view.state = state);
+        let lk_call_id = self.lk_call_id.clone();
+        self.report(if held {
+            Event::LegHeld { lk_call_id, by_peer }
+        } else {
+            Event::LegUnheld { lk_call_id, by_peer }
+        });
+    }
+
+    /// Whoever still waits for this leg learns that it is over.
+    pub(super) fn tell_waiting(&mut self, cause: LegEndCause, sip_code: Option<u16>) {
+        if let Some(waiting) = self.transfer.take() {
+            waiting.send(if cause == LegEndCause::PeerHangup { Ok(()) } else { Err(CommandError::Ended) }).ok();
+        }
+        for waiting in [self.on_joined.take(), self.on_answered.take()].into_iter().flatten() {
+            waiting.send(Err((cause, sip_code))).ok();
+        }
+        while let Ok(command) = self.commands.try_recv() {
+            command.done.send(Err(CommandError::Ended)).ok();
+        }
+    }
+}
+
+fn refused(error: SipError) -> CommandError {
+    match error {
+        SipError::Refused { code, reason } => CommandError::Refused { code, reason },
+        SipError::Ended => CommandError::Ended,
+        other => CommandError::Invalid(other.to_string()),
+    }
+}
+
+/// 488 when the offer is fine but not for us, 400 when it is broken.
+pub(super) fn refusal_code(error: &SdpError) -> u16 {
+    match error {
+        SdpError::NoCommonCodec { .. } | SdpError::NoAudio | SdpError::Refused => 488,
+        _ => 400,
+    }
+}

@@ -1,0 +1,288 @@
+//! One call's life: a phone on one side, a room on the other.
+//!
+//! [`Leg::run`] is the loop: something happens (the phone, the room's audio thread, a command, a
+//! timer), [`LegState`] decides, and [`Leg::perform`] does it. [`inbound`] and [`outbound`] build a leg.
+//!
+//! Audio: `media_thread`. What SIP looks like: crate `sip`. Holds and digits: [`media_changes`].
+
+mod audience;
+pub mod inbound;
+mod media_changes;
+pub mod outbound;
+mod phone;
+mod room;
+
+use crate::{
+    gateway::{Gateway, Port},
+    leg_state::{Input, LegState, Output},
+    legs::{Command, CommandError, What},
+    media_thread::{LegHandle, LegMediaEvent},
+    participant::attribute_headers,
+};
+use audience::Audience;
+use livekit::psrpc::Registration;
+use media::sdp::MediaSession;
+use phone::{Phone, PhoneEvent};
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use tokio::sync::{mpsc, oneshot};
+use types::{
+    CorrelationId,
+    control::{Event, LegEnd, LegEndCause, LegState as Shown, LegStats},
+};
+
+/// How long the audio thread may take to let go of a leg.
+const CLOSE_LIMIT: Duration = Duration::from_secs(2);
+/// The longest call that upstream allows.
+pub const MAX_DURATION: Duration = Duration::from_secs(24 * 3600);
+/// Upstream's ringing time-out.
+pub const RINGING_TIMEOUT: Duration = Duration::from_secs(180);
+
+/// A running leg.
+pub struct Leg {
+    gateway: Arc<Gateway>,
+    correlation_id: CorrelationId,
+    lk_call_id: String,
+    state: LegState,
+    phone: Phone,
+    sdp: MediaSession,
+    /// Our answer to an inbound offer, sent with the 200; empty when the caller wants our offer.
+    answer: Option<Vec<u8>>,
+    /// Headers for the 200.
+    answer_headers: Vec<(String, String)>,
+    /// Attributes that become headers of the BYE, as they are then.
+    attributes_to_headers: HashMap<String, String>,
+    /// The control plane's words for a refusal.
+    refusal: Option<String>,
+    codec: String,
+    room: room::RoomLink,
+    audience: Audience,
+    media: LegHandle,
+    media_events: mpsc::UnboundedReceiver<LegMediaEvent>,
+    commands: mpsc::UnboundedReceiver<Command>,
+    /// Who asked for this outbound leg and is still waiting.
+    on_joined: Option<oneshot::Sender<outbound::Outcome>>,
+    on_answered: Option<oneshot::Sender<outbound::Outcome>>,
+    ringing_event: Option<Event>,
+    attributes: HashMap<String, String>,
+    /// Digits to send once it is answered.
+    digits_after_answer: String,
+    headers_to_attributes: HashMap<String, String>,
+    transfer: Option<oneshot::Sender<Result<(), CommandError>>>,
+    refer_progress: Option<mpsc::Receiver<sip::ReferProgress>>,
+    stats: LegStats,
+    _transfers: Registration,
+    _port: Port,
+}
+
+enum Happened {
+    Phone(PhoneEvent),
+    Media(Option<LegMediaEvent>),
+    Command(Option<Command>),
+    Refer(Option<sip::ReferProgress>),
+    Tick,
+}
+
+impl Leg {
+    /// Runs the leg to its end and reports it.
+    pub async fn run(mut self) {
+        loop {
+            if let Some(end) = self.perform().await {
+                self.close(end).await;
+                return;
+            }
+            match self.next().await {
+                Happened::Phone(event) => self.on_phone(event).await,
+                Happened::Media(Some(event)) => self.on_media(event),
+                Happened::Media(None) => self.input(Input::JoinFailed),
+                Happened::Command(Some(command)) => self.on_command(command).await,
+                Happened::Command(None) => self.input(Input::HangUp),
+                Happened::Refer(progress) => self.on_refer(progress),
+                Happened::Tick => self.input(Input::Tick),
+            }
+        }
+    }
+
+    async fn next(&mut self) -> Happened {
+        let tick = self.state.next_tick().unwrap_or_else(|| Instant::now() + Duration::from_secs(60));
+        tokio::select! {
+            biased;
+            event = self.phone.next() => Happened::Phone(event),
+            event = self.media_events.recv() => Happened::Media(event),
+            command = self.commands.recv() => Happened::Command(command),
+            progress = next_progress(&mut self.refer_progress) => Happened::Refer(progress),
+            _ = tokio::time::sleep_until(tick.into()) => Happened::Tick,
+        }
+    }
+
+    fn input(&mut self, input: Input) {
+        self.state.handle(input, Instant::now());
+    }
+
+    /// Does what the state wants; gives the end once it is reached.
+    async fn perform(&mut self) -> Option<(LegEndCause, Option<u16>)> {
+        while let Some(output) = self.state.poll_output() {
+            match output {
+                Output::SendRinging => self.phone.ringing().await,
+                Output::Answer => self.answer_caller().await,
+                Output::Reject { code } => self.phone.reject(code, self.refusal.as_deref()).await,
+                Output::Cancel => self.phone.cancel(),
+                Output::HangUp => self.phone.hang_up(attribute_headers(&self.attributes_to_headers, &self.attributes)),
+                Output::LeaveRoom => self.media.leave(),
+                Output::Status(status) => self.set_status(status),
+                Output::ReportRinging => self.report_ringing(),
+                Output::ReportAnswered => self.report_answered(),
+                Output::ReportHeld { by_peer } => self.report_hold(true, by_peer),
+                Output::ReportUnheld { by_peer } => self.report_hold(false, by_peer),
+                Output::Ended { cause, sip_code } => return Some((cause, sip_code)),
+            }
+        }
+        None
+    }
+
+    async fn on_phone(&mut self, event: PhoneEvent) {
+        match event {
+            PhoneEvent::Cancelled => self.input(Input::PeerCancelled),
+            PhoneEvent::Rings { headers } => {
+                self.map_headers(&headers);
+                self.input(Input::PeerRings);
+            }
+            PhoneEvent::Answered { sdp, headers, remote_tag } => self.on_answered(sdp, &headers, remote_tag),
+            PhoneEvent::Refused { code, reason } => {
+                tracing::info!(correlation_id = %self.correlation_id, call.id = %self.lk_call_id, sip.code = code, reason, "the phone refused");
+                self.input(Input::PeerRefused { code });
+            }
+            PhoneEvent::LateAnswer { sdp } => self.on_late_answer(&sdp),
+            PhoneEvent::Reinvite { sdp, answer } => self.on_reinvite(sdp, answer),
+            PhoneEvent::Info { content_type, body } => {
+                tracing::debug!(call.id = %self.lk_call_id, content_type, bytes = body.len(), "INFO is taken and not used");
+            }
+            PhoneEvent::HungUp => self.input(Input::PeerHungUp),
+        }
+    }
+
+    async fn on_command(&mut self, command: Command) {
+        let Command { what, done } = command;
+        let active = self.state.is_active();
+        let outcome = match what {
+            What::Answer if active => Err(CommandError::AlreadyAnswered),
+            What::Reject { .. } if active => Err(CommandError::AlreadyAnswered),
+            What::Hold | What::Unhold | What::Digits(_) | What::Transfer { .. } if !active => Err(CommandError::NotAnswered),
+            What::Answer => self.obey(Input::Answer),
+            What::Reject { code, reason } => {
+                self.refusal = reason;
+                self.obey(Input::Reject { code })
+            }
+            What::HangUp => self.obey(Input::HangUp),
+            What::Stop => self.obey(Input::Stopping),
+            What::Hold => self.hold(true).await,
+            What::Unhold => self.hold(false).await,
+            What::Digits(digits) => {
+                self.media.send_digits(digits);
+                Ok(())
+            }
+            What::Transfer { to, headers } => return self.start_transfer(to, headers, done).await,
+        };
+        done.send(outcome).ok();
+    }
+
+    fn obey(&mut self, input: Input) -> Result<(), CommandError> {
+        self.input(input);
+        Ok(())
+    }
+
+    /// Waits for the audio thread to let go, then says the last event.
+    async fn close(mut self, (cause, sip_code): (LegEndCause, Option<u16>)) {
+        self.gateway.legs.update(&self.lk_call_id, |view| view.state = Shown::Ended);
+        self.tell_waiting(cause, sip_code);
+        let closed = async {
+            while let Some(event) = self.media_events.recv().await {
+                match event {
+                    LegMediaEvent::Signal(frame) => self.room.send(frame), // the farewell
+                    LegMediaEvent::Stats(stats) => self.stats = stats,
+                    LegMediaEvent::Closed => return,
+                    _ => {}
+                }
+            }
+        };
+        if tokio::time::timeout(CLOSE_LIMIT, closed).await.is_err() {
+            tracing::warn!(correlation_id = %self.correlation_id, call.id = %self.lk_call_id, "the audio thread is slow to let go");
+        }
+        tracing::info!(
+            correlation_id = %self.correlation_id, call.id = %self.lk_call_id, ?cause, sip.code = sip_code,
+            packets.r#in = self.stats.packets_in, packets.lost = self.stats.lost, "leg ended"
+        );
+        let end = LegEnd { cause, sip_code, detail: String::new(), stats: self.stats.clone() };
+        self.report(Event::LegEnded { lk_call_id: self.lk_call_id.clone(), end });
+        self.phone.finished().await;
+        self.gateway.legs.leave(&self.lk_call_id);
+    }
+
+    fn report(&self, event: Event) {
+        self.gateway.spool.append(Some(&self.correlation_id), event);
+    }
+
+    fn report_ringing(&mut self) {
+        self.gateway.legs.update(&self.lk_call_id, |view| view.state = Shown::Ringing);
+        if let Some(event) = self.ringing_event.take() {
+            self.report(event);
+        }
+    }
+
+    fn report_answered(&mut self) {
+        let codec = self.codec.clone();
+        self.gateway.legs.update(&self.lk_call_id, |view| {
+            view.state = Shown::Active;
+            view.codec = Some(codec.clone());
+        });
+        self.report(Event::LegAnswered { lk_call_id: self.lk_call_id.clone(), codec });
+        self.tell_answered();
+        if !self.digits_after_answer.is_empty() {
+            self.media.send_digits(std::mem::take(&mut self.digits_after_answer));
+        }
+    }
+
+    /// An outbound leg may be answered before its room is joined; the asker wants both.
+    fn tell_answered(&mut self) {
+        let sid = &self.room.participant_sid;
+        if self.state.is_active()
+            && !sid.is_empty()
+            && let Some(waiting) = self.on_answered.take()
+        {
+            waiting.send(Ok(sid.clone())).ok();
+        }
+    }
+
+    fn set_status(&mut self, status: &str) {
+        self.attributes.insert("sip.callStatus".into(), status.into());
+        self.media.set_attributes(HashMap::from([("sip.callStatus".into(), status.into())]));
+    }
+
+    /// Headers of an answer become the attributes that the trunk names.
+    fn map_headers(&mut self, headers: &[(String, String)]) {
+        let mapped = crate::participant::mapped_headers(&self.headers_to_attributes, headers);
+        if !mapped.is_empty() {
+            self.attributes.extend(mapped.clone());
+            self.media.set_attributes(mapped);
+        }
+    }
+}
+
+/// Pends for ever while no transfer runs.
+async fn next_progress(progress: &mut Option<mpsc::Receiver<sip::ReferProgress>>) -> Option<sip::ReferProgress> {
+    match progress {
+        Some(progress) => progress.recv().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The phone's codec as it goes into the room.
+fn room_codec(codec: media::codec::G711) -> livekit::AudioCodec {
+    match codec {
+        media::codec::G711::Pcmu => livekit::AudioCodec::Pcmu,
+        media::codec::G711::Pcma => livekit::AudioCodec::Pcma,
+    }
+}

@@ -1,0 +1,129 @@
+//! A phone that livekit-server asks us to dial into a room.
+
+use super::{Leg, MAX_DURATION, RINGING_TIMEOUT, phone::Phone, room::{self, RoomLink}};
+use crate::{
+    gateway::Gateway,
+    leg_state::{LegState, Limits},
+    media_thread::NewLeg,
+    participant::{self, Participant},
+    transfer,
+};
+use livekit::{proto::sip::InternalCreateSipParticipantRequest, psrpc::{ErrorCode, RpcError}};
+use media::{codec::G711, sdp::{LocalMedia, MediaSession}};
+use sip::{OutboundCall, OutboundInvite};
+use std::{net::SocketAddr, sync::Arc, time::Instant};
+use tokio::sync::{mpsc, oneshot};
+use types::{
+    CorrelationId,
+    control::{Direction, Event, LegEndCause, LegState as Shown, LegStats, LegView},
+};
+
+/// The participant's sid, or how the leg ended first.
+pub type Outcome = Result<String, (LegEndCause, Option<u16>)>;
+
+/// A leg that dials, and who to ask for its outcome.
+pub struct Dialing {
+    pub leg: Leg,
+    pub joined: oneshot::Receiver<Outcome>,
+    pub answered: oneshot::Receiver<Outcome>,
+}
+
+/// Sends the INVITE and begins to join the room.
+pub async fn dial(
+    gateway: &Arc<Gateway>,
+    request: InternalCreateSipParticipantRequest,
+    mut invite: OutboundInvite,
+) -> Result<Dialing, RpcError> {
+    let unavailable = |what: &str, error: &dyn std::fmt::Display| RpcError::unavailable(format!("{what}: {error}"));
+    let (rtp, port) = gateway.rtp_socket().map_err(|error| {
+        RpcError::new(ErrorCode::ResourceExhausted, error.to_string()).with_sip_status(503, "Service Unavailable")
+    })?;
+    let room_socket = room::room_socket(gateway).map_err(|error| unavailable("no socket towards the room", &error))?;
+    let address = SocketAddr::new(gateway.config.media_ip(), port.number);
+    let mut sdp = MediaSession::new(LocalMedia::new(address), rand::random::<u32>().into());
+    invite.sdp = Some(sdp.offer());
+    invite.from_tag = Some(request.sip_call_id.clone());
+    let to = invite.request_uri.clone();
+    let call = gateway.endpoint.invite(invite).await.map_err(|error| unavailable("the call cannot be sent", &error))?;
+
+    let participant = Participant::of_outbound(&request, call.call_id());
+    let ws_url = Some(request.ws_url.clone()).filter(|url| !url.is_empty());
+    let codecs = vec![super::room_codec(G711::Pcmu)];
+    let options = room::join_options(gateway, &participant, &request.room_name, ws_url, codecs)
+        .map_err(|error| unavailable("the room cannot be joined", &error))?;
+    let transfers = transfer::serve(gateway, &request.sip_call_id).await;
+    let correlation_id = correlation_of(&participant);
+    let commands = gateway.legs.enter(view(&request, &call, &correlation_id));
+    let dialing = Event::OutboundDialing {
+        lk_call_id: request.sip_call_id.clone(),
+        sip_call_id: call.call_id().to_owned(),
+        lk_trunk_id: Some(request.sip_trunk_id.clone()).filter(|id| !id.is_empty()),
+        room: request.room_name.clone(),
+        identity: request.participant_identity.clone(),
+        to,
+    };
+    gateway.spool.append(Some(&correlation_id), dialing);
+    tracing::info!(%correlation_id, call.id = %request.sip_call_id, room = %request.room_name, "outbound call");
+    let (events, media_events) = mpsc::unbounded_channel();
+    let media = gateway.media.add(NewLeg::new(gateway, rtp, room_socket, options, events));
+    let (on_joined, joined) = oneshot::channel();
+    let (on_answered, answered) = oneshot::channel();
+    let leg = Leg {
+        gateway: gateway.clone(),
+        correlation_id,
+        lk_call_id: request.sip_call_id.clone(),
+        state: LegState::outbound(limits(&request), Instant::now()),
+        phone: Phone::Callee(call),
+        sdp,
+        answer: None,
+        answer_headers: Vec::new(),
+        attributes_to_headers: request.attributes_to_headers,
+        refusal: None,
+        codec: String::new(),
+        room: RoomLink::default(),
+        audience: Default::default(),
+        media,
+        media_events,
+        commands,
+        on_joined: Some(on_joined),
+        on_answered: Some(on_answered),
+        ringing_event: Some(Event::OutboundRinging { lk_call_id: request.sip_call_id.clone() }),
+        attributes: participant.attributes,
+        digits_after_answer: request.dtmf,
+        headers_to_attributes: request.headers_to_attributes,
+        transfer: None,
+        refer_progress: None,
+        stats: LegStats::default(),
+        _transfers: transfers,
+        _port: port,
+    };
+    Ok(Dialing { leg, joined, answered })
+}
+
+fn limits(request: &InternalCreateSipParticipantRequest) -> Limits {
+    Limits {
+        ringing: request.ringing_timeout.and_then(participant::positive).unwrap_or(RINGING_TIMEOUT),
+        duration: request.max_call_duration.and_then(participant::positive).unwrap_or(MAX_DURATION).min(MAX_DURATION),
+    }
+}
+
+/// Our control plane hands its correlation id over as an attribute; others get a fresh one.
+fn correlation_of(participant: &Participant) -> CorrelationId {
+    match participant.attributes.get("scaibox.correlation_id") {
+        Some(id) => CorrelationId::adopt(id),
+        None => CorrelationId::new(),
+    }
+}
+
+fn view(request: &InternalCreateSipParticipantRequest, call: &OutboundCall, correlation_id: &CorrelationId) -> LegView {
+    LegView {
+        lk_call_id: request.sip_call_id.clone(),
+        sip_call_id: call.call_id().to_owned(),
+        correlation_id: correlation_id.clone(),
+        direction: Direction::Outbound,
+        room: request.room_name.clone(),
+        identity: request.participant_identity.clone(),
+        state: Shown::Dialing,
+        codec: None,
+    }
+}

@@ -1,0 +1,83 @@
+//! How does a leg get into its room?
+//!
+//! The audio thread owns the `RoomSession`; the WebSocket it asks for lives in a task here, because
+//! reading one is not a thing to do 100 times a second.
+
+use crate::{gateway::Gateway, media_thread::LegHandle, participant::Participant};
+use livekit::{
+    Connect, JoinOptions, PublishTrack, RoomCodec,
+    api::{SipJoin, TokenError},
+    signal_socket::SignalSocket,
+};
+use std::net::{IpAddr, Ipv4Addr, UdpSocket};
+
+/// The signalling side of a leg's room.
+#[derive(Default)]
+pub struct RoomLink {
+    socket: Option<SignalSocket>,
+    /// Empty until the room is joined.
+    pub participant_sid: String,
+}
+
+impl RoomLink {
+    /// Opens the WebSocket that the session wants; an older one is closed.
+    pub fn connect(&mut self, connect: Connect, media: &LegHandle) {
+        let media = media.clone();
+        self.socket = Some(SignalSocket::open(&tokio::runtime::Handle::current(), connect, move |event| media.signal(event)));
+    }
+
+    pub fn send(&self, frame: Vec<u8>) {
+        if let Some(socket) = &self.socket {
+            socket.send(frame);
+        }
+    }
+
+    pub fn close(&mut self) {
+        self.socket = None; // what is queued still goes out
+    }
+}
+
+/// Where and as whom to join; `codecs` are what the phone speaks, best first.
+pub fn join_options(
+    gateway: &Gateway,
+    participant: &Participant,
+    room: &str,
+    ws_url: Option<String>,
+    codecs: Vec<livekit::AudioCodec>,
+) -> Result<JoinOptions, TokenError> {
+    let token = match participant.token.is_empty() {
+        true => sip_token(gateway, participant, room)?,
+        false => participant.token.clone(),
+    };
+    Ok(JoinOptions {
+        url: ws_url.unwrap_or_else(|| gateway.config.livekit.ws_url.clone()),
+        token,
+        attributes: participant.attributes.clone(),
+        publish: Some(PublishTrack { name: participant.identity.clone(), codec_preference: codecs }),
+        room_codec: match gateway.config.room_codec {
+            crate::config::RoomCodec::Auto => RoomCodec::Auto,
+            crate::config::RoomCodec::Opus => RoomCodec::Opus,
+        },
+        subscribe_audio: true,
+        client_name: format!("sip-gateway {}", env!("CARGO_PKG_VERSION")),
+    })
+}
+
+fn sip_token(gateway: &Gateway, participant: &Participant, room: &str) -> Result<String, TokenError> {
+    gateway.tokens.sip_participant(&SipJoin {
+        room: room.to_owned(),
+        identity: participant.identity.clone(),
+        name: participant.name.clone(),
+        metadata: participant.metadata.clone(),
+        attributes: participant.attributes.clone(),
+        room_preset: participant.room_preset.clone(),
+        room_config: participant.room_config.clone(),
+    })
+}
+
+/// Every leg needs a UDP port of its own towards LiveKit, whose single port tells legs apart by address.
+pub fn room_socket(gateway: &Gateway) -> std::io::Result<UdpSocket> {
+    let near = gateway.config.livekit.ws_url.contains("127.0.0.1") || gateway.config.livekit.ws_url.contains("localhost");
+    let ip = if near { IpAddr::V4(Ipv4Addr::LOCALHOST) } else { gateway.config.media_ip() };
+    UdpSocket::bind((ip, 0))
+}

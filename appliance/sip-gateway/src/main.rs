@@ -1,0 +1,108 @@
+//! SIP and RTP on one side, LiveKit rooms on the other.
+//!
+//! Table of contents: [`config`], what all calls share ([`gateway`]), calls that come ([`inbound`]),
+//! calls that livekit-server asks for ([`outbound`]), transfers ([`transfer`]), one call's life
+//! ([`leg`], decided in [`leg_state`]), its audio ([`media_thread`]), carriers ([`registrations`]),
+//! and what the control plane may ask ([`control`]).
+
+mod config;
+mod control;
+mod gateway;
+mod inbound;
+mod leg;
+mod leg_state;
+mod legs;
+mod media_thread;
+mod outbound;
+mod participant;
+mod registrations;
+mod transfer;
+
+use anyhow::Context;
+use config::{Config, Transport};
+use daemon::{spool::Spool, unix_http};
+use gateway::Gateway;
+use legs::Legs;
+use livekit::{
+    Certificate,
+    api::Tokens,
+    psrpc::{Bus, IoInfo, SipInternal},
+};
+use media::ports::PortPool;
+use media_thread::MediaPool;
+use parking_lot::Mutex;
+use registrations::Registrations;
+use std::sync::{Arc, atomic::{AtomicBool, Ordering}};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use types::control::Event;
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    daemon::log::init("sip-gateway");
+    let config: Config = daemon::config::load(&daemon::config::path_from_args()?)?;
+    config.check()?;
+    daemon::run_until_signal(|stop| serve(config, stop)).await
+}
+
+/// Serves until `stop`, then ends what calls are left and says the last events.
+async fn serve(config: Config, stop: CancellationToken) -> anyhow::Result<()> {
+    let ended = CancellationToken::new(); // after the last leg
+    let (gateway, calls) = start(config, &ended).await?;
+    let spool = tokio::spawn({
+        let (spool, api, ended) = (gateway.spool.clone(), gateway.api.clone(), ended.clone());
+        async move { spool.run(api, ended).await }
+    });
+    gateway.spool.append(None, Event::Started { legs: Vec::new() });
+    let dialing = outbound::serve(&gateway).await;
+    let control = tokio::spawn(control::serve(gateway.clone(), ended.clone()));
+    let inbound = tokio::spawn(inbound::serve(gateway.clone(), calls, ended.clone()));
+    daemon::ready();
+    tracing::info!(sip.listen = %gateway.endpoint.local_addr(), "sip-gateway serves");
+    tokio::select! {
+        _ = stop.cancelled() => {}
+        broken = control => anyhow::bail!("the control socket closed: {broken:?}"),
+    }
+    gateway.stopping.store(true, Ordering::Relaxed);
+    dialing.close().await;
+    gateway.legs.stop_all().await;
+    gateway.registrations.close().await;
+    ended.cancel();
+    inbound.await?;
+    spool.await?;
+    Ok(())
+}
+
+async fn start(config: Config, ended: &CancellationToken) -> anyhow::Result<(Arc<Gateway>, mpsc::Receiver<sip::InboundCall>)> {
+    let (endpoint, calls) = sip::Endpoint::bind(
+        sip::SipConfig {
+            listen: config.sip.listen,
+            udp: config.sip.transports.contains(&Transport::Udp),
+            tcp: config.sip.transports.contains(&Transport::Tcp),
+            advertise: config.advertise_ip(),
+            user_agent: format!("ScaiBox sip-gateway/{}", env!("CARGO_PKG_VERSION")),
+            hide: config.sip.hide_inbound_port,
+        },
+        ended.clone(),
+    )
+    .await?;
+    let bus = Bus::connect(&config.redis.url).await.context("redis.url")?;
+    let threads = std::thread::available_parallelism().map_or(1, |cores| cores.get().min(4));
+    let gateway = Gateway {
+        io: IoInfo::new(bus.clone()),
+        rpc: SipInternal::new(bus.clone()),
+        bus,
+        endpoint,
+        media: MediaPool::start(threads),
+        certificate: Certificate::generate()?,
+        tokens: Tokens::new(&config.livekit.api_key, &config.livekit.api_secret),
+        legs: Legs::default(),
+        registrations: Registrations::default(),
+        spool: Spool::open(&config.spool_dir, "sip-gateway").context("spool_dir")?,
+        api: unix_http::Client::new(&config.control.api_socket),
+        ports: Arc::new(Mutex::new(PortPool::new(config.rtp.start, config.rtp.end))),
+        stopping: AtomicBool::new(false),
+        config,
+    };
+    Ok((Arc::new(gateway), calls))
+}

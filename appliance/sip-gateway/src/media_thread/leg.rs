@@ -1,0 +1,256 @@
+//! How do a phone's packets get into the room, and the room's to the phone?
+//!
+//! A [`Leg`] joins the two halves: `media::phone` knows the phone, `RoomSession` the room. Here are
+//! only the sockets, the order of things and the reports.
+
+use super::{AddError, LegMediaEvent, LegOrder, NewLeg};
+use livekit::{AudioCodec, AudioFrame, AudioPacket, Output, RoomError, RoomEvent, RoomSession};
+use media::codec::{Codec, G711};
+use media::dtmf::event_of;
+use media::phone::{FromPhone, Heard, PhoneAudio, RoomFrame, StreamStart, ToPhone, ToRoom};
+use media::playout::RoomPacket;
+use media::sdp::Negotiated;
+use std::net::{SocketAddr, UdpSocket};
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc::UnboundedSender;
+use types::control::LegStats;
+
+/// How often figures are reported.
+const REPORT: Duration = Duration::from_secs(5);
+/// How often the time-out is looked at.
+const WATCH: Duration = Duration::from_millis(500);
+
+/// One leg on its media thread.
+pub struct Leg {
+    rtp: UdpSocket,
+    room_socket: UdpSocket,
+    session: RoomSession,
+    /// When the session wants to be woken.
+    wake: Instant,
+    events: UnboundedSender<LegMediaEvent>,
+    from_phone: FromPhone,
+    to_room: ToRoom,
+    to_phone: ToPhone,
+    timed_out: bool,
+    watch_at: Instant,
+    report_at: Instant,
+}
+
+impl Leg {
+    pub(super) fn new(new: NewLeg) -> Result<Leg, AddError> {
+        let now = Instant::now();
+        new.rtp.set_nonblocking(true)?;
+        new.room_socket.set_nonblocking(true)?;
+        let local = new.room_socket.local_addr()?;
+        let codec = room_codec(new.options.published_codec().unwrap_or(AudioCodec::Opus));
+        let start = StreamStart { ssrc: rand::random(), sequence: rand::random(), timestamp: rand::random() };
+        Ok(Leg {
+            session: RoomSession::new(new.options, local, &new.certificate, now)?,
+            rtp: new.rtp,
+            room_socket: new.room_socket,
+            wake: now,
+            events: new.events,
+            from_phone: FromPhone::new(new.source, new.timeouts),
+            to_room: ToRoom::new(codec, rand::random())?,
+            to_phone: ToPhone::new(start),
+            timed_out: false,
+            watch_at: now + WATCH,
+            report_at: now + REPORT,
+        })
+    }
+
+    pub fn rtp(&self) -> &UdpSocket {
+        &self.rtp
+    }
+
+    pub fn room_socket(&self) -> &UdpSocket {
+        &self.room_socket
+    }
+
+    /// Does what it is told; false when that was to leave.
+    pub fn obey(&mut self, order: LegOrder, now: Instant) -> bool {
+        match order {
+            LegOrder::Signal(event) => self.session.handle_signal_event(event, now),
+            LegOrder::Negotiated(agreed) => self.negotiated(&agreed, now),
+            LegOrder::Press(digits) => self.to_phone.press(&digits, now),
+            LegOrder::Attributes(attributes) => self.session.set_attributes(attributes),
+            LegOrder::Leave(reason) => {
+                self.session.leave(reason);
+                self.flush(now);
+                return false;
+            }
+        }
+        self.flush(now);
+        true
+    }
+
+    /// A datagram at the RTP port.
+    pub fn from_phone(&mut self, datagram: &[u8], from: SocketAddr, now: Instant) {
+        let first = !self.from_phone.heard_anything();
+        match self.from_phone.datagram(datagram, from, now) {
+            Heard::Nothing => {}
+            Heard::Audio(audio) => {
+                publish(&mut self.to_room, &mut self.session, &audio, now);
+                self.flush(now);
+            }
+            Heard::Key(digit) => self.key(digit, now),
+        }
+        if first && self.from_phone.heard_anything() {
+            self.report(LegMediaEvent::FirstRtp);
+        }
+    }
+
+    /// A datagram at the room's port.
+    pub fn from_room(&mut self, datagram: &[u8], from: SocketAddr, now: Instant) {
+        self.session.handle_datagram(from, datagram, now);
+        self.flush(now);
+    }
+
+    /// Once per sweep: whatever has become due.
+    pub fn tick(&mut self, now: Instant) {
+        if now >= self.wake {
+            self.session.handle_timeout(now);
+            self.flush(now);
+        }
+        if self.to_phone.due().is_some_and(|due| now >= due)
+            && let Some(to) = self.from_phone.destination()
+        {
+            self.to_phone.tick(now, &mut sender(&self.rtp, to));
+        }
+        if now >= self.watch_at {
+            self.watch_at = now + WATCH;
+            self.watch(now);
+        }
+    }
+
+    /// Does all the session wants done.
+    pub fn flush(&mut self, now: Instant) {
+        loop {
+            match self.session.poll_output() {
+                Output::Timeout(at) => {
+                    self.wake = at;
+                    return;
+                }
+                // A full socket buffer drops a packet, as the network would.
+                Output::Datagram { to, data } => _ = self.room_socket.send_to(&data, to),
+                Output::Event(RoomEvent::Audio(packet)) => self.room_audio(packet, now),
+                Output::Event(event) => self.room_event(event, now),
+                Output::Connect(connect) => self.report(LegMediaEvent::Connect(connect)),
+                Output::Signal(frame) => self.report(LegMediaEvent::Signal(frame)),
+                Output::CloseSignal => self.report(LegMediaEvent::CloseSignal),
+            }
+        }
+    }
+
+    /// The last words. The sockets go first, so that whoever hears them can have the port.
+    pub fn close(self: Box<Self>) {
+        let stats = self.stats();
+        let Leg { events, rtp, room_socket, .. } = *self;
+        drop((rtp, room_socket));
+        let _ = events.send(LegMediaEvent::Stats(stats));
+        let _ = events.send(LegMediaEvent::Closed);
+    }
+
+    fn negotiated(&mut self, agreed: &Negotiated, now: Instant) {
+        self.from_phone.negotiated(agreed, now);
+        self.to_phone.negotiated(agreed, now);
+        self.timed_out = false;
+    }
+
+    fn key(&mut self, digit: char, now: Instant) {
+        let code = event_of(digit).unwrap_or_default().into();
+        if let Err(error) = self.session.send_dtmf(code, digit.encode_utf8(&mut [0; 4]), now) {
+            tracing::warn!(%error, "a key could not be told to the room");
+        }
+        self.flush(now);
+        self.report(LegMediaEvent::PhoneDigit(digit));
+    }
+
+    fn room_audio(&mut self, packet: AudioPacket, now: Instant) {
+        let Some(to) = self.from_phone.destination() else { return };
+        let codec = room_codec(packet.codec);
+        let room = RoomPacket { codec, sequence: packet.seq, timestamp: packet.rtp_time, payload: packet.payload };
+        self.to_phone.room_packet(&packet.track_sid, room, now, &mut sender(&self.rtp, to));
+    }
+
+    fn room_event(&mut self, event: RoomEvent, now: Instant) {
+        match &event {
+            RoomEvent::TrackUnsubscribed { track_sid, .. } => self.to_phone.forget_track(track_sid),
+            RoomEvent::TrackPublished { codec, .. } => {
+                if let Err(error) = self.to_room.set_codec(room_codec(*codec)) {
+                    tracing::error!(%error, "the room's codec is not available");
+                }
+            }
+            RoomEvent::Dtmf { digit, .. } => self.to_phone.press(digit, now),
+            _ => {}
+        }
+        self.report(LegMediaEvent::Room(event));
+    }
+
+    fn watch(&mut self, now: Instant) {
+        if now >= self.report_at {
+            self.report_at = now + REPORT;
+            self.report(LegMediaEvent::Stats(self.stats()));
+        }
+        if !self.timed_out && self.from_phone.silent_too_long(now) {
+            self.timed_out = true;
+            self.report(LegMediaEvent::MediaTimeout);
+        }
+    }
+
+    fn stats(&self) -> LegStats {
+        let figures = self.from_phone.figures();
+        LegStats {
+            packets_in: figures.packets,
+            packets_out: self.to_phone.sent(),
+            lost: figures.lost,
+            jitter_ms: figures.jitter_ms,
+        }
+    }
+
+    /// Nobody listens to a leg that is being torn down.
+    fn report(&self, event: LegMediaEvent) {
+        let _ = self.events.send(event);
+    }
+}
+
+/// Publishes the phone's frame. What the room does not take is sent as Opus from then on.
+fn publish(to_room: &mut ToRoom, session: &mut RoomSession, audio: &PhoneAudio<'_>, now: Instant) {
+    let mut refused = false;
+    to_room.frame(audio, &mut |frame: RoomFrame<'_>| {
+        let frame = AudioFrame {
+            codec: audio_codec(frame.codec),
+            payload: frame.payload,
+            rtp_time: frame.timestamp,
+            marker: frame.marker,
+            level: Some(frame.level),
+        };
+        refused |= matches!(session.send_audio(frame, now), Err(RoomError::CodecNotNegotiated(_)));
+    });
+    if refused && to_room.codec() != Codec::Opus {
+        tracing::info!(codec = ?to_room.codec(), "the room does not take this codec; Opus is sent instead");
+        if let Err(error) = to_room.set_codec(Codec::Opus) {
+            tracing::error!(%error, "Opus is not available");
+        }
+    }
+}
+
+fn sender(rtp: &UdpSocket, to: SocketAddr) -> impl FnMut(&[u8]) {
+    move |packet| _ = rtp.send_to(packet, to)
+}
+
+fn room_codec(codec: AudioCodec) -> Codec {
+    match codec {
+        AudioCodec::Opus => Codec::Opus,
+        AudioCodec::Pcmu => Codec::G711(G711::Pcmu),
+        AudioCodec::Pcma => Codec::G711(G711::Pcma),
+    }
+}
+
+fn audio_codec(codec: Codec) -> AudioCodec {
+    match codec {
+        Codec::Opus => AudioCodec::Opus,
+        Codec::G711(G711::Pcmu) => AudioCodec::Pcmu,
+        Codec::G711(G711::Pcma) => AudioCodec::Pcma,
+    }
+}

@@ -1,0 +1,216 @@
+//! Who moves the audio?
+//!
+//! [`MediaPool`] has a few OS threads; each owns its legs' sockets and room sessions and shares
+//! nothing with the others. Every 5 ms a thread takes what arrived, sends what is due and sleeps
+//! ([`worker`]). A thread without legs sleeps until it gets one.
+//!
+//! The rest of the gateway talks to a leg through its [`LegHandle`] and hears of it through
+//! [`LegMediaEvent`]s. What a packet means is decided in the crate `media` and in `RoomSession`;
+//! [`leg`] only joins the two.
+
+mod leg;
+#[cfg(test)]
+mod tests;
+mod worker;
+
+use crate::gateway::Gateway;
+use leg::Leg;
+use livekit::{Certificate, Connect, DisconnectReason, JoinOptions, RoomError, RoomEvent, SignalEvent};
+use media::phone::{MediaTimeouts, SourcePolicy};
+use media::sdp::Negotiated;
+use std::collections::HashMap;
+use std::net::UdpSocket;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::{Sender, channel};
+use std::time::Duration;
+use tokio::sync::mpsc::UnboundedSender;
+use types::control::LegStats;
+use worker::{Order, Worker};
+
+/// What a leg brings with it.
+pub struct NewLeg {
+    /// Bound to the port that the session description names.
+    pub rtp: UdpSocket,
+    /// Bound to an address that livekit-server can reach.
+    pub room_socket: UdpSocket,
+    pub options: JoinOptions,
+    pub certificate: Certificate,
+    pub timeouts: MediaTimeouts,
+    pub source: SourcePolicy,
+    pub events: UnboundedSender<LegMediaEvent>,
+}
+
+impl NewLeg {
+    /// A leg with this gateway's certificate and time-outs.
+    pub fn new(
+        gateway: &Gateway,
+        rtp: UdpSocket,
+        room_socket: UdpSocket,
+        options: JoinOptions,
+        events: UnboundedSender<LegMediaEvent>,
+    ) -> NewLeg {
+        let seconds = |s: u32| Duration::from_secs(s.into());
+        let timeouts = MediaTimeouts {
+            first: seconds(gateway.config.rtp.media_timeout_initial_s),
+            later: seconds(gateway.config.rtp.media_timeout_s),
+        };
+        let (certificate, source) = (gateway.certificate.clone(), SourcePolicy::default());
+        NewLeg { rtp, room_socket, options, certificate, timeouts, source, events }
+    }
+}
+
+/// What a leg's audio thread has to say.
+#[derive(Debug)]
+pub enum LegMediaEvent {
+    /// Open a WebSocket; an older one is to be closed.
+    Connect(Connect),
+    /// Send this over the WebSocket.
+    Signal(Vec<u8>),
+    CloseSignal,
+    /// Anything of the room but its audio.
+    Room(RoomEvent),
+    /// The phone's first packet.
+    FirstRtp,
+    /// The phone pressed a key; the room has been told.
+    PhoneDigit(char),
+    /// The phone has been silent on the wire for too long. Said once, until audio is negotiated anew.
+    MediaTimeout,
+    Stats(LegStats),
+    /// The sockets are closed; nothing comes after this.
+    Closed,
+}
+
+/// Why a leg never got onto its thread.
+#[derive(Debug, thiserror::Error)]
+enum AddError {
+    #[error("a media socket could not be used")]
+    Socket(#[from] std::io::Error),
+    #[error("the room session could not be made")]
+    Room(#[from] RoomError),
+    #[error("the room's codec is not available")]
+    Codec(#[from] media::codec::CodecError),
+}
+
+/// The media threads of this process.
+pub struct MediaPool {
+    threads: Vec<Thread>,
+    next_id: AtomicU64,
+}
+
+struct Thread {
+    orders: Sender<Order>,
+    legs: Arc<AtomicUsize>,
+}
+
+impl MediaPool {
+    /// Starts so many threads. They end when the pool and all handles are gone.
+    pub fn start(threads: usize) -> MediaPool {
+        let threads = (0..threads.max(1)).map(Thread::start).collect();
+        MediaPool { threads, next_id: AtomicU64::new(1) }
+    }
+
+    /// Gives a leg to the thread with the fewest. If that fails, the leg's events are
+    /// `Room(Disconnected)` and `Closed`.
+    pub fn add(&self, new: NewLeg) -> LegHandle {
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        let thread = self.threads.iter().min_by_key(|thread| thread.legs.load(Ordering::Relaxed));
+        let events = new.events.clone();
+        match (thread, Leg::new(new)) {
+            (Some(thread), Ok(leg)) => {
+                thread.legs.fetch_add(1, Ordering::Relaxed);
+                let _ = thread.orders.send(Order::Add(id, Box::new(leg)));
+                LegHandle::new(id, thread.orders.clone())
+            }
+            (_, leg) => {
+                report_failure(leg.err().map_or("there is no media thread".to_owned(), |error| error.to_string()), &events);
+                LegHandle::new(id, channel().0)
+            }
+        }
+    }
+}
+
+fn report_failure(why: String, events: &UnboundedSender<LegMediaEvent>) {
+    tracing::error!(why, "a leg has no audio");
+    let reason = livekit::Disconnect::Media(why);
+    let _ = events.send(LegMediaEvent::Room(RoomEvent::Disconnected { reason, can_rejoin: false }));
+    let _ = events.send(LegMediaEvent::Closed);
+}
+
+impl Thread {
+    fn start(number: usize) -> Thread {
+        let (orders, received) = channel();
+        let legs = Arc::new(AtomicUsize::new(0));
+        let count = legs.clone();
+        let run = move || match Worker::new(received, count) {
+            Ok(worker) => worker.run(),
+            Err(error) => tracing::error!(%error, "a media thread has no epoll"),
+        };
+        if let Err(error) = std::thread::Builder::new().name(format!("media-{number}")).spawn(run) {
+            tracing::error!(%error, "a media thread did not start");
+        }
+        Thread { orders, legs }
+    }
+}
+
+/// The way to a leg on its thread. When the last clone is dropped, the leg leaves.
+#[derive(Clone)]
+pub struct LegHandle(Arc<Way>);
+
+struct Way {
+    id: u64,
+    orders: Sender<Order>,
+}
+
+/// What a leg is told to do.
+pub(crate) enum LegOrder {
+    Signal(SignalEvent),
+    Negotiated(Box<Negotiated>),
+    Press(String),
+    Attributes(HashMap<String, String>),
+    Leave(DisconnectReason),
+}
+
+impl LegHandle {
+    fn new(id: u64, orders: Sender<Order>) -> LegHandle {
+        LegHandle(Arc::new(Way { id, orders }))
+    }
+
+    /// Something happened on the WebSocket.
+    pub fn signal(&self, event: SignalEvent) {
+        self.0.order(LegOrder::Signal(event));
+    }
+
+    /// Starts the phone's audio, or changes it (address, codec, hold).
+    pub fn negotiated(&self, agreed: Negotiated) {
+        self.0.order(LegOrder::Negotiated(Box::new(agreed)));
+    }
+
+    /// Presses keys for the phone.
+    pub fn send_digits(&self, digits: String) {
+        self.0.order(LegOrder::Press(digits));
+    }
+
+    /// Sets participant attributes.
+    pub fn set_attributes(&self, attributes: HashMap<String, String>) {
+        self.0.order(LegOrder::Attributes(attributes));
+    }
+
+    /// Leaves the room and closes the sockets; `Stats` and `Closed` follow.
+    pub fn leave(&self) {
+        self.0.order(LegOrder::Leave(DisconnectReason::ClientInitiated));
+    }
+}
+
+impl Way {
+    /// A thread that is gone has no legs, so nobody is left to hear it.
+    fn order(&self, order: LegOrder) {
+        let _ = self.orders.send(Order::Leg(self.id, order));
+    }
+}
+
+impl Drop for Way {
+    fn drop(&mut self) {
+        self.order(LegOrder::Leave(DisconnectReason::ClientInitiated));
+    }
+}

@@ -1,0 +1,200 @@
+use super::*;
+use livekit::{PublishTrack, RoomCodec};
+use media::codec::G711;
+use media::dtmf::{Event, Keys};
+use media::rtp::{Header, Packet};
+use std::net::SocketAddr;
+use std::sync::LazyLock;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
+static CERTIFICATE: LazyLock<Certificate> = LazyLock::new(|| Certificate::generate().unwrap());
+
+/// A phone with a real socket, at a leg whose room is never reached.
+struct Phone {
+    socket: UdpSocket,
+    gateway: SocketAddr,
+    leg: Option<LegHandle>,
+    events: UnboundedReceiver<LegMediaEvent>,
+    sequence: u16,
+    _pool: MediaPool,
+}
+
+fn loopback() -> UdpSocket {
+    UdpSocket::bind("127.0.0.1:0").unwrap()
+}
+
+fn options() -> JoinOptions {
+    JoinOptions {
+        url: "ws://127.0.0.1:1".into(),
+        token: "none".into(),
+        attributes: HashMap::new(),
+        publish: Some(PublishTrack { name: "phone".into(), codec_preference: vec![livekit::AudioCodec::Pcmu] }),
+        room_codec: RoomCodec::Auto,
+        subscribe_audio: true,
+        client_name: "test".into(),
+    }
+}
+
+impl Phone {
+    fn new(timeouts: MediaTimeouts) -> Phone {
+        let (pool, socket, rtp) = (MediaPool::start(1), loopback(), loopback());
+        socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        let (gateway, (report, events)) = (rtp.local_addr().unwrap(), unbounded_channel());
+        let leg = pool.add(NewLeg {
+            rtp,
+            room_socket: loopback(),
+            options: options(),
+            certificate: CERTIFICATE.clone(),
+            timeouts,
+            source: SourcePolicy::default(),
+            events: report,
+        });
+        Phone { socket, gateway, leg: Some(leg), events, sequence: 0, _pool: pool }
+    }
+
+    fn answered(timeouts: MediaTimeouts) -> Phone {
+        let phone = Phone::new(timeouts);
+        phone.leg().negotiated(phone.agreed());
+        phone
+    }
+
+    fn leg(&self) -> &LegHandle {
+        self.leg.as_ref().unwrap()
+    }
+
+    fn agreed(&self) -> Negotiated {
+        Negotiated {
+            codec: G711::Pcmu,
+            payload_type: 0,
+            receives: vec![(0, G711::Pcmu)],
+            dtmf_payload_type: Some(101),
+            remote: self.socket.local_addr().unwrap(),
+            we_send: true,
+            we_receive: true,
+            we_hold: false,
+            ptime_ms: 20,
+        }
+    }
+
+    fn send(&mut self, payload_type: u8, payload: &[u8]) {
+        self.sequence += 1;
+        let timestamp = u32::from(self.sequence) * 160;
+        let mut packet = Vec::new();
+        Header { marker: false, payload_type, sequence: self.sequence, timestamp, ssrc: 3 }.write(payload, &mut packet);
+        self.socket.send_to(&packet, self.gateway).unwrap();
+    }
+
+    fn receive(&self) -> (Header, Vec<u8>) {
+        let mut buffer = [0; 2048];
+        let length = self.socket.recv(&mut buffer).unwrap();
+        let packet = Packet::parse(&buffer[..length]).unwrap();
+        (packet.header, packet.payload.to_vec())
+    }
+
+    /// Waits for an event, whatever comes before it.
+    fn wait_for<T>(&mut self, wanted: impl Fn(&LegMediaEvent) -> Option<T>) -> T {
+        loop {
+            let event = self.events.blocking_recv().expect("the leg is gone");
+            if let Some(found) = wanted(&event) {
+                return found;
+            }
+        }
+    }
+}
+
+#[test]
+fn a_leg_asks_for_its_room_and_says_nothing_to_the_phone_before_the_answer() {
+    let mut phone = Phone::new(MediaTimeouts::default());
+    let url = phone.wait_for(|event| matches!(event, LegMediaEvent::Connect(connect) if connect.attempt == 1).then_some(()));
+    assert_eq!(url, ());
+    phone.socket.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+    assert!(phone.socket.recv(&mut [0; 2048]).is_err());
+}
+
+#[test]
+fn an_answered_phone_hears_silence_although_the_room_is_away() {
+    let phone = Phone::answered(MediaTimeouts::default());
+    let heard: Vec<_> = (0..10).map(|_| phone.receive()).collect();
+    for pair in heard.windows(2) {
+        assert_eq!(pair[1].0.sequence, pair[0].0.sequence.wrapping_add(1));
+    }
+    assert!(heard.iter().all(|(header, payload)| header.payload_type == 0 && payload == &[0xFF; 160]));
+}
+
+#[test]
+fn the_first_packet_and_each_key_of_the_phone_are_reported_once() {
+    let mut phone = Phone::answered(MediaTimeouts::default());
+    phone.receive(); // so it is negotiated
+    phone.send(0, &[0xFF; 160]);
+    phone.wait_for(|event| matches!(event, LegMediaEvent::FirstRtp).then_some(()));
+    for event in [4, 2] {
+        phone.send(101, &Event { event, end: true, volume: 10, duration: 800 }.to_bytes());
+    }
+    let mut key = || phone.wait_for(|event| if let LegMediaEvent::PhoneDigit(digit) = event { Some(*digit) } else { None });
+    assert_eq!([key(), key()], ['4', '2']);
+}
+
+#[test]
+fn keys_that_the_room_presses_reach_the_phone() {
+    let phone = Phone::answered(MediaTimeouts::default());
+    phone.leg().send_digits("4#".into());
+    let (mut keys, mut digits) = (Keys::default(), String::new());
+    while digits.len() < 2 {
+        let (header, payload) = phone.receive();
+        if header.payload_type == 101 {
+            digits.extend(keys.packet(header.timestamp, &payload));
+        }
+    }
+    assert_eq!(digits, "4#");
+}
+
+#[test]
+fn a_phone_that_never_speaks_times_out_and_one_on_hold_does_not() {
+    let second = Duration::from_millis(600);
+    let mut phone = Phone::answered(MediaTimeouts { first: second, later: second });
+    phone.wait_for(|event| matches!(event, LegMediaEvent::MediaTimeout).then_some(()));
+    let mut held = Phone::new(MediaTimeouts { first: second, later: second });
+    held.leg().negotiated(Negotiated { we_send: false, ..held.agreed() });
+    let stats = held.wait_for(|event| match event {
+        LegMediaEvent::MediaTimeout => Some(None),
+        LegMediaEvent::Stats(stats) => Some(Some(stats.clone())),
+        _ => None,
+    });
+    assert_eq!(stats, Some(LegStats::default()));
+}
+
+#[test]
+fn a_leg_that_leaves_frees_its_port_before_it_says_so() {
+    let mut phone = Phone::answered(MediaTimeouts::default());
+    phone.receive();
+    phone.send(0, &[0xFF; 160]);
+    phone.wait_for(|event| matches!(event, LegMediaEvent::FirstRtp).then_some(()));
+    phone.leg().leave();
+    let stats = phone.wait_for(|event| if let LegMediaEvent::Stats(stats) = event { Some(stats.clone()) } else { None });
+    assert!(stats.packets_in == 1 && stats.packets_out >= 1, "{stats:?}");
+    phone.wait_for(|event| matches!(event, LegMediaEvent::Closed).then_some(()));
+    UdpSocket::bind(phone.gateway).unwrap();
+}
+
+#[test]
+fn a_leg_whose_last_handle_is_dropped_leaves() {
+    let mut phone = Phone::answered(MediaTimeouts::default());
+    phone.leg = None;
+    phone.wait_for(|event| matches!(event, LegMediaEvent::Closed).then_some(()));
+}
+
+#[test]
+fn a_leg_that_cannot_be_made_says_so_and_ends() {
+    let (report, mut events) = unbounded_channel();
+    MediaPool::start(1).add(NewLeg {
+        rtp: loopback(),
+        room_socket: UdpSocket::bind("0.0.0.0:0").unwrap(),
+        options: options(),
+        certificate: CERTIFICATE.clone(),
+        timeouts: MediaTimeouts::default(),
+        source: SourcePolicy::default(),
+        events: report,
+    });
+    assert!(matches!(events.blocking_recv(), Some(LegMediaEvent::Room(RoomEvent::Disconnected { .. }))));
+    assert!(matches!(events.blocking_recv(), Some(LegMediaEvent::Closed)));
+}

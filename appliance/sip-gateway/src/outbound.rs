@@ -1,0 +1,96 @@
+//! livekit-server asks us to dial: CreateSIPParticipant (livekit-sip's contract, section 4).
+
+use crate::{
+    gateway::Gateway,
+    leg::outbound::{Dialing, dial},
+};
+use livekit::{
+    proto::{
+        SipTransport,
+        sip::{InternalCreateSipParticipantRequest as Request, InternalCreateSipParticipantResponse as Response},
+    },
+    psrpc::{ErrorCode, Registration, RpcError},
+};
+use sip::{Credentials, OutboundInvite, Transport, header};
+use std::{sync::Arc, time::Instant};
+use types::control::LegEndCause;
+
+/// Serves requests until the registration is closed.
+pub async fn serve(gateway: &Arc<Gateway>) -> Registration {
+    let handler = gateway.clone();
+    gateway.rpc.serve_create(move |request, deadline| create(handler.clone(), request, deadline)).await
+}
+
+async fn create(gateway: Arc<Gateway>, request: Request, deadline: Instant) -> Result<Response, RpcError> {
+    if gateway.is_stopping() {
+        return Err(RpcError::unavailable("the gateway is stopping"));
+    }
+    let invite = invite_of(&gateway, &request)?;
+    let (identity, sip_call_id, wait) =
+        (request.participant_identity.clone(), request.sip_call_id.clone(), request.wait_until_answered);
+    let Dialing { leg, joined, answered } = dial(&gateway, request, invite).await?;
+    tokio::spawn(leg.run());
+    let outcome = tokio::time::timeout_at(deadline.into(), if wait { answered } else { joined }).await;
+    match outcome {
+        Ok(Ok(Ok(participant_id))) => {
+            Ok(Response { participant_id, participant_identity: identity, sip_call_id })
+        }
+        Ok(Ok(Err((cause, sip_code)))) => Err(error_of(cause, sip_code)),
+        Ok(Err(_)) => Err(RpcError::internal("the leg ended without a word")),
+        Err(_) => Err(RpcError::new(ErrorCode::DeadlineExceeded, "not answered in time")),
+    }
+}
+
+/// The INVITE without its session description.
+fn invite_of(gateway: &Gateway, request: &Request) -> Result<OutboundInvite, RpcError> {
+    if request.call_to.is_empty() || request.address.is_empty() {
+        return Err(RpcError::new(ErrorCode::InvalidArgument, "sip_call_to and the trunk's address must be set"));
+    }
+    let (transport, suffix) = match request.transport() {
+        SipTransport::Auto => (None, ""),
+        SipTransport::Udp => (Some(Transport::Udp), ";transport=udp"),
+        SipTransport::Tcp => (Some(Transport::Tcp), ";transport=tcp"),
+        SipTransport::Tls => {
+            return Err(RpcError::new(ErrorCode::Unimplemented, "this gateway does not dial over TLS yet: set the trunk's transport to udp or tcp"));
+        }
+    };
+    let from_host = match request.hostname.is_empty() {
+        true => gateway.config.advertise_ip().to_string(),
+        false => request.hostname.clone(),
+    };
+    let display = match &request.display_name {
+        None if request.number.is_empty() => String::new(),
+        None => format!("{} ", header::quote(&request.number)),
+        Some(name) if name.is_empty() => String::new(),
+        Some(name) => format!("{} ", header::quote(name)),
+    };
+    let to_user = if request.to_user_override.is_empty() { &request.call_to } else { &request.to_user_override };
+    let credentials = (!request.username.is_empty())
+        .then(|| Credentials { user: request.username.clone(), password: request.password.clone() });
+    Ok(OutboundInvite {
+        request_uri: format!("sip:{}@{}{suffix}", request.call_to, request.address),
+        from: format!("{display}<sip:{}@{from_host}>", request.number),
+        to: format!("<sip:{to_user}@{}>", request.address),
+        destination: None,
+        transport,
+        credentials,
+        headers: request.headers.clone().into_iter().collect(),
+        ..OutboundInvite::default()
+    })
+}
+
+/// After an INVITE was sent, an error must not make SDKs dial again.
+fn error_of(cause: LegEndCause, sip_code: Option<u16>) -> RpcError {
+    let reason = match cause {
+        LegEndCause::Rejected => "the phone refused",
+        LegEndCause::RingTimeout => "nobody answered in time",
+        LegEndCause::Cancelled | LegEndCause::LocalHangup => "hung up before the answer",
+        LegEndCause::RoomLost => "the room could not be joined",
+        LegEndCause::GatewayStopping => "the gateway is stopping",
+        _ => "the call ended before the answer",
+    };
+    match sip_code {
+        Some(code) => RpcError::from_sip(code, reason),
+        None => RpcError::new(ErrorCode::FailedPrecondition, reason),
+    }
+}

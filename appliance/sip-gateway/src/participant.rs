@@ -1,0 +1,146 @@
+//! As whom does a phone appear in its room?
+//!
+//! Identity, name and `sip.*` attributes (livekit-sip's contract, section 7), and the token that the
+//! gateway signs when livekit-server gave none (section 3.9).
+
+use livekit::proto::{
+    Duration as ProtoDuration, RoomConfiguration, SipHeaderOptions,
+    io::EvaluateSipDispatchRulesResponse,
+    sip::InternalCreateSipParticipantRequest,
+};
+use rand::Rng;
+use sip::InviteInfo;
+use std::{collections::HashMap, time::Duration};
+use types::control::InboundLeg;
+
+/// A SIP participant, ready to join.
+#[derive(Clone, Debug, Default)]
+pub struct Participant {
+    pub identity: String,
+    pub name: String,
+    pub metadata: String,
+    pub attributes: HashMap<String, String>,
+    /// From livekit-server, or empty: then [`Participant::token`] signs one.
+    pub token: String,
+    pub room_preset: String,
+    pub room_config: Option<RoomConfiguration>,
+}
+
+/// `SCL_` and 12 characters, as livekit-server makes them.
+pub fn new_call_id() -> String {
+    const ALPHABET: &[u8] = b"23456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz";
+    let mut rng = rand::rng();
+    let id: String = (0..12).map(|_| ALPHABET[rng.random_range(0..ALPHABET.len())] as char).collect();
+    format!("SCL_{id}")
+}
+
+/// A duration of livekit-server's API; zero and negative mean "not set".
+pub fn positive(duration: ProtoDuration) -> Option<Duration> {
+    let seconds = u64::try_from(duration.seconds).ok()?;
+    let duration = Duration::new(seconds, u32::try_from(duration.nanos).ok()?);
+    (!duration.is_zero()).then_some(duration)
+}
+
+impl Participant {
+    /// As the dispatch rule says, with what only the gateway knows.
+    pub fn of_inbound(rule: &EvaluateSipDispatchRulesResponse, leg: &InboundLeg, invite: &InviteInfo) -> Self {
+        let mut attributes = rule.participant_attributes.clone();
+        attributes.insert("sip.callID".into(), leg.lk_call_id.clone());
+        attributes.insert("sip.callIDFull".into(), leg.sip_call_id.clone());
+        attributes.insert("sip.callTag".into(), invite.from_tag.clone());
+        attributes.insert("sip.callStatus".into(), "ringing".into());
+        attributes.extend(shown_headers(rule.include_headers(), &invite.headers));
+        attributes.extend(mapped_headers(&rule.headers_to_attributes, &invite.headers));
+        Self {
+            identity: rule.participant_identity.clone(),
+            name: rule.participant_name.clone(),
+            metadata: rule.participant_metadata.clone(),
+            attributes,
+            token: rule.token.clone(),
+            room_preset: rule.room_preset.clone(),
+            room_config: rule.room_config.clone(),
+        }
+    }
+
+    /// As the CreateSIPParticipant request says.
+    pub fn of_outbound(request: &InternalCreateSipParticipantRequest, sip_call_id: &str) -> Self {
+        let mut attributes = request.participant_attributes.clone();
+        attributes.insert("sip.callID".into(), request.sip_call_id.clone());
+        attributes.insert("sip.callIDFull".into(), sip_call_id.to_owned());
+        attributes.insert("sip.callStatus".into(), "dialing".into());
+        Self {
+            identity: request.participant_identity.clone(),
+            name: request.participant_name.clone(),
+            metadata: request.participant_metadata.clone(),
+            attributes,
+            token: request.token.clone(),
+            ..Self::default()
+        }
+    }
+}
+
+/// `sip.h.<lower-case name>` for the headers that the trunk or rule lets through.
+pub fn shown_headers(which: SipHeaderOptions, headers: &[(String, String)]) -> HashMap<String, String> {
+    let shown = |name: &str| match which {
+        SipHeaderOptions::SipNoHeaders => false,
+        SipHeaderOptions::SipXHeaders => name.starts_with("x-"),
+        SipHeaderOptions::SipAllHeaders => true,
+    };
+    headers
+        .iter()
+        .map(|(name, value)| (name.to_ascii_lowercase(), value))
+        .filter(|(name, _)| shown(name))
+        .map(|(name, value)| (format!("sip.h.{name}"), value.clone()))
+        .collect()
+}
+
+/// Headers that the rule wants under attribute names of its own.
+pub fn mapped_headers(map: &HashMap<String, String>, headers: &[(String, String)]) -> HashMap<String, String> {
+    let value_of = |wanted: &str| headers.iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted));
+    map.iter()
+        .filter_map(|(header, attribute)| Some((attribute.clone(), value_of(header)?.1.clone())))
+        .collect()
+}
+
+/// Attributes that the rule wants in the BYE or INVITE as headers.
+pub fn attribute_headers(map: &HashMap<String, String>, attributes: &HashMap<String, String>) -> Vec<(String, String)> {
+    map.iter()
+        .filter_map(|(attribute, header)| Some((header.clone(), attributes.get(attribute)?.clone())))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers() -> Vec<(String, String)> {
+        vec![("X-Customer".into(), "42".into()), ("Subject".into(), "hello".into())]
+    }
+
+    #[test]
+    fn only_the_headers_that_were_asked_for_are_shown() {
+        assert!(shown_headers(SipHeaderOptions::SipNoHeaders, &headers()).is_empty());
+        let x = shown_headers(SipHeaderOptions::SipXHeaders, &headers());
+        assert_eq!(x, HashMap::from([("sip.h.x-customer".into(), "42".into())]));
+        assert_eq!(shown_headers(SipHeaderOptions::SipAllHeaders, &headers()).len(), 2);
+    }
+
+    #[test]
+    fn a_header_becomes_the_attribute_the_rule_names() {
+        let map = HashMap::from([("x-customer".to_owned(), "customer".to_owned()), ("x-none".to_owned(), "none".to_owned())]);
+        assert_eq!(mapped_headers(&map, &headers()), HashMap::from([("customer".into(), "42".into())]));
+    }
+
+    #[test]
+    fn a_zero_duration_means_not_set() {
+        assert_eq!(positive(ProtoDuration { seconds: 0, nanos: 0 }), None);
+        assert_eq!(positive(ProtoDuration { seconds: -1, nanos: 0 }), None);
+        assert_eq!(positive(ProtoDuration { seconds: 2, nanos: 0 }), Some(Duration::from_secs(2)));
+    }
+
+    #[test]
+    fn call_ids_look_like_upstreams() {
+        let id = new_call_id();
+        assert!(id.starts_with("SCL_") && id.len() == 16, "{id}");
+    }
+}
