@@ -12,15 +12,9 @@ pub enum ConfigError {
     #[error("no configuration: start it with `{program} --config FILE`")]
     Missing { program: String },
     #[error("cannot read {path}")]
-    Unreadable {
-        path: PathBuf,
-        source: std::io::Error,
-    },
+    Unreadable { path: PathBuf, source: std::io::Error },
     #[error("{path}: {source}")]
-    Invalid {
-        path: PathBuf,
-        source: Box<toml::de::Error>,
-    },
+    Invalid { path: PathBuf, source: Box<toml::de::Error> },
 }
 
 /// The file after `--config` on the command line.
@@ -32,10 +26,7 @@ pub fn path_from_args() -> Result<PathBuf, ConfigError> {
             return Ok(path.into());
         }
         if arg == "--config" {
-            return args
-                .next()
-                .map(PathBuf::from)
-                .ok_or(ConfigError::Missing { program });
+            return args.next().map(PathBuf::from).ok_or(ConfigError::Missing { program });
         }
     }
     Err(ConfigError::Missing { program })
@@ -43,14 +34,9 @@ pub fn path_from_args() -> Result<PathBuf, ConfigError> {
 
 /// Reads and checks one TOML file.
 pub fn load<T: DeserializeOwned>(path: &Path) -> Result<T, ConfigError> {
-    let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable {
-        path: path.to_owned(),
-        source,
-    })?;
-    toml::from_str(&text).map_err(|source| ConfigError::Invalid {
-        path: path.to_owned(),
-        source: Box::new(source),
-    })
+    let text =
+        std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
+    toml::from_str(&text).map_err(|source| ConfigError::Invalid { path: path.to_owned(), source: Box::new(source) })
 }
 
 #[cfg(test)]
@@ -74,9 +60,7 @@ mod tests {
 
     #[test]
     fn a_missing_file_is_named() {
-        let text = load::<Sample>(Path::new("/nowhere/x.toml"))
-            .unwrap_err()
-            .to_string();
+        let text = load::<Sample>(Path::new("/nowhere/x.toml")).unwrap_err().to_string();
         assert_eq!(text, "cannot read /nowhere/x.toml");
     }
 }

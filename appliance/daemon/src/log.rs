@@ -32,21 +32,14 @@ fn directives(asked: &str) -> String {
 fn journal(name: &str) -> Option<tracing_journald::Layer> {
     std::env::var_os("JOURNAL_STREAM")?;
     let layer = tracing_journald::layer().ok()?;
-    Some(
-        layer
-            .with_syslog_identifier(name.to_owned())
-            .with_field_prefix(None),
-    )
+    Some(layer.with_syslog_identifier(name.to_owned()).with_field_prefix(None))
 }
 
 fn stderr<S>() -> impl tracing_subscriber::Layer<S>
 where
     S: tracing::Subscriber + for<'a> tracing_subscriber::registry::LookupSpan<'a>,
 {
-    tracing_subscriber::fmt::layer()
-        .with_writer(std::io::stderr)
-        .with_ansi(false)
-        .with_target(true)
+    tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false).with_target(true)
 }
 
 #[cfg(test)]

@@ -26,10 +26,7 @@ where
     body(stop).await
 }
 
-async fn wait_for_either(
-    term: &mut tokio::signal::unix::Signal,
-    int: &mut tokio::signal::unix::Signal,
-) {
+async fn wait_for_either(term: &mut tokio::signal::unix::Signal, int: &mut tokio::signal::unix::Signal) {
     tokio::select! {
         _ = term.recv() => {}
         _ = int.recv() => {}
@@ -65,8 +62,7 @@ fn notify(key: &str, value: &str) {
 
 /// `WATCHDOG_USEC` as systemd.service(5) describes it; `WATCHDOG_PID` must be ours when set.
 fn watchdog_period() -> Option<Duration> {
-    let for_us =
-        std::env::var("WATCHDOG_PID").map_or(true, |pid| pid == std::process::id().to_string());
+    let for_us = std::env::var("WATCHDOG_PID").map_or(true, |pid| pid == std::process::id().to_string());
     let micros: u64 = std::env::var("WATCHDOG_USEC").ok()?.parse().ok()?;
     (for_us && micros > 0).then(|| Duration::from_micros(micros))
 }

@@ -51,20 +51,13 @@ impl Spool {
     pub fn open(folder: &Path, source: &str) -> io::Result<Self> {
         fs::create_dir_all(folder)?;
         let instance = CorrelationId::new().to_string();
-        let file = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(folder.join(format!("{instance}.jsonl")))?;
+        let file = OpenOptions::new().create(true).append(true).open(folder.join(format!("{instance}.jsonl")))?;
         Ok(Self {
             inner: Arc::new(Inner {
                 source: source.to_owned(),
                 instance,
                 folder: folder.to_owned(),
-                state: Mutex::new(State {
-                    next_seq: 1,
-                    file,
-                    waiting: Vec::new(),
-                }),
+                state: Mutex::new(State { next_seq: 1, file, waiting: Vec::new() }),
                 more: Notify::new(),
             }),
         })
@@ -78,12 +71,8 @@ impl Spool {
     /// Says `event` now. On a full disk the event is still sent, only not durable; that is logged.
     pub fn append(&self, correlation_id: Option<&CorrelationId>, event: Event) {
         let mut state = self.inner.state.lock();
-        let envelope = Envelope {
-            seq: state.next_seq,
-            at: Timestamp::now(),
-            correlation_id: correlation_id.cloned(),
-            event,
-        };
+        let envelope =
+            Envelope { seq: state.next_seq, at: Timestamp::now(), correlation_id: correlation_id.cloned(), event };
         state.next_seq += 1;
         if let Err(error) = write_line(&mut state.file, &envelope) {
             tracing::error!(%error, spool = %self.inner.folder.display(), "event is not on disk");
@@ -117,15 +106,7 @@ impl Spool {
 
     /// One batch; false when nothing waits.
     async fn send_some(&self, receiver: &Client) -> Result<bool, crate::unix_http::UnixHttpError> {
-        let events: Vec<_> = self
-            .inner
-            .state
-            .lock()
-            .waiting
-            .iter()
-            .take(BATCH)
-            .cloned()
-            .collect();
+        let events: Vec<_> = self.inner.state.lock().waiting.iter().take(BATCH).cloned().collect();
         if events.is_empty() {
             return Ok(false);
         }
@@ -145,11 +126,7 @@ impl Spool {
     async fn send_leftovers(&self, receiver: &Client) {
         let mut back_off = BackOff::default();
         for path in leftovers(&self.inner.folder, &self.inner.instance) {
-            let instance = path
-                .file_stem()
-                .unwrap_or_default()
-                .to_string_lossy()
-                .into_owned();
+            let instance = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
             let mut events = read_lines(&path);
             while !events.is_empty() {
                 let batch = events.iter().take(BATCH).cloned().collect();
@@ -171,11 +148,7 @@ async fn send(
     instance: &str,
     events: Vec<Envelope>,
 ) -> Result<u64, crate::unix_http::UnixHttpError> {
-    let batch = EventBatch {
-        source: source.to_owned(),
-        instance: instance.to_owned(),
-        events,
-    };
+    let batch = EventBatch { source: source.to_owned(), instance: instance.to_owned(), events };
     let accepted: EventsAccepted = receiver.post(EVENTS_PATH, &batch).await?;
     Ok(accepted.through)
 }
@@ -192,11 +165,7 @@ fn read_lines(path: &Path) -> Vec<Envelope> {
     let Ok(file) = File::open(path) else {
         return Vec::new();
     };
-    BufReader::new(file)
-        .lines()
-        .map_while(Result::ok)
-        .filter_map(|line| serde_json::from_str(&line).ok())
-        .collect()
+    BufReader::new(file).lines().map_while(Result::ok).filter_map(|line| serde_json::from_str(&line).ok()).collect()
 }
 
 fn leftovers(folder: &Path, ours: &str) -> Vec<PathBuf> {
@@ -224,8 +193,7 @@ impl BackOff {
             tracing::warn!(%error, source, "events wait: the receiver does not take them");
         }
         self.tries = (self.tries + 1).min(7);
-        tokio::time::sleep(Duration::from_millis(50 << self.tries).min(Duration::from_secs(5)))
-            .await;
+        tokio::time::sleep(Duration::from_millis(50 << self.tries).min(Duration::from_secs(5))).await;
     }
 }
 
@@ -246,23 +214,10 @@ mod tests {
     fn a_torn_last_line_is_left_out() {
         let folder = tempfile::tempdir().unwrap();
         let spool = Spool::open(folder.path(), "sip-gateway").unwrap();
-        spool.append(
-            None,
-            Event::OutboundRinging {
-                lk_call_id: "SCL_1".into(),
-            },
-        );
+        spool.append(None, Event::OutboundRinging { lk_call_id: "SCL_1".into() });
         let path = folder.path().join(format!("{}.jsonl", spool.instance()));
-        OpenOptions::new()
-            .append(true)
-            .open(&path)
-            .unwrap()
-            .write_all(b"{\"seq\":2,")
-            .unwrap();
-        assert_eq!(
-            read_lines(&path).iter().map(|e| e.seq).collect::<Vec<_>>(),
-            [1]
-        );
+        OpenOptions::new().append(true).open(&path).unwrap().write_all(b"{\"seq\":2,").unwrap();
+        assert_eq!(read_lines(&path).iter().map(|e| e.seq).collect::<Vec<_>>(), [1]);
     }
 
     #[test]
@@ -272,10 +227,7 @@ mod tests {
             File::create(folder.path().join(name)).unwrap();
         }
         let found = leftovers(folder.path(), "c");
-        let names: Vec<_> = found
-            .iter()
-            .map(|p| p.file_name().unwrap().to_str().unwrap())
-            .collect();
+        let names: Vec<_> = found.iter().map(|p| p.file_name().unwrap().to_str().unwrap()).collect();
         assert_eq!(names, ["a.jsonl", "b.jsonl"]);
     }
 }

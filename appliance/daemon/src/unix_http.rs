@@ -18,29 +18,15 @@ use tokio::net::UnixStream;
 #[derive(Debug, thiserror::Error)]
 pub enum UnixHttpError {
     #[error("nobody listens on {socket}")]
-    Unreachable {
-        socket: PathBuf,
-        source: std::io::Error,
-    },
+    Unreachable { socket: PathBuf, source: std::io::Error },
     #[error("{socket} did not answer in {limit:?}")]
     TimedOut { socket: PathBuf, limit: Duration },
     #[error("the connection to {socket} broke")]
-    Broken {
-        socket: PathBuf,
-        source: hyper::Error,
-    },
+    Broken { socket: PathBuf, source: hyper::Error },
     #[error("{path} answered {status}: {body}")]
-    Refused {
-        path: String,
-        status: StatusCode,
-        body: String,
-    },
+    Refused { path: String, status: StatusCode, body: String },
     #[error("{path} answered something else than expected: {body}")]
-    Unreadable {
-        path: String,
-        body: String,
-        source: serde_json::Error,
-    },
+    Unreadable { path: String, body: String, source: serde_json::Error },
     #[error("could not write the request")]
     Unwritable(#[from] serde_json::Error),
 }
@@ -49,9 +35,7 @@ impl UnixHttpError {
     /// The peer's JSON body when it refused, read as `T`.
     pub fn refusal<T: DeserializeOwned>(&self) -> Option<(StatusCode, T)> {
         match self {
-            Self::Refused { status, body, .. } => {
-                serde_json::from_str(body).ok().map(|body| (*status, body))
-            }
+            Self::Refused { status, body, .. } => serde_json::from_str(body).ok().map(|body| (*status, body)),
             _ => None,
         }
     }
@@ -67,17 +51,11 @@ pub struct Client {
 impl Client {
     /// Requests time out after 5 s; see [`Client::with_limit`].
     pub fn new(socket: impl Into<PathBuf>) -> Self {
-        Self {
-            socket: socket.into(),
-            limit: Duration::from_secs(5),
-        }
+        Self { socket: socket.into(), limit: Duration::from_secs(5) }
     }
 
     pub fn with_limit(&self, limit: Duration) -> Self {
-        Self {
-            socket: self.socket.clone(),
-            limit,
-        }
+        Self { socket: self.socket.clone(), limit }
     }
 
     pub fn socket(&self) -> &Path {
@@ -93,8 +71,7 @@ impl Client {
         path: &str,
         body: &Q,
     ) -> Result<R, UnixHttpError> {
-        self.json(Method::POST, path, serde_json::to_vec(body)?.into())
-            .await
+        self.json(Method::POST, path, serde_json::to_vec(body)?.into()).await
     }
 
     pub async fn put<Q: Serialize + ?Sized, R: DeserializeOwned>(
@@ -102,8 +79,7 @@ impl Client {
         path: &str,
         body: &Q,
     ) -> Result<R, UnixHttpError> {
-        self.json(Method::PUT, path, serde_json::to_vec(body)?.into())
-            .await
+        self.json(Method::PUT, path, serde_json::to_vec(body)?.into()).await
     }
 
     /// POST without a body; the answer's body is ignored.
@@ -112,22 +88,11 @@ impl Client {
     }
 
     /// POST with a body; the answer's body is ignored.
-    pub async fn act_with<Q: Serialize + ?Sized>(
-        &self,
-        path: &str,
-        body: &Q,
-    ) -> Result<(), UnixHttpError> {
-        self.send(Method::POST, path, serde_json::to_vec(body)?.into())
-            .await
-            .map(drop)
+    pub async fn act_with<Q: Serialize + ?Sized>(&self, path: &str, body: &Q) -> Result<(), UnixHttpError> {
+        self.send(Method::POST, path, serde_json::to_vec(body)?.into()).await.map(drop)
     }
 
-    async fn json<R: DeserializeOwned>(
-        &self,
-        method: Method,
-        path: &str,
-        body: Bytes,
-    ) -> Result<R, UnixHttpError> {
+    async fn json<R: DeserializeOwned>(&self, method: Method, path: &str, body: Bytes) -> Result<R, UnixHttpError> {
         let answer = self.send(method, path, body).await?;
         serde_json::from_slice(&answer).map_err(|source| UnixHttpError::Unreadable {
             path: path.to_owned(),
@@ -139,33 +104,16 @@ impl Client {
     async fn send(&self, method: Method, path: &str, body: Bytes) -> Result<Bytes, UnixHttpError> {
         tokio::time::timeout(self.limit, self.exchange(method, path, body))
             .await
-            .unwrap_or_else(|_| {
-                Err(UnixHttpError::TimedOut {
-                    socket: self.socket.clone(),
-                    limit: self.limit,
-                })
-            })
+            .unwrap_or_else(|_| Err(UnixHttpError::TimedOut { socket: self.socket.clone(), limit: self.limit }))
     }
 
-    async fn exchange(
-        &self,
-        method: Method,
-        path: &str,
-        body: Bytes,
-    ) -> Result<Bytes, UnixHttpError> {
-        let broken = |source| UnixHttpError::Broken {
-            socket: self.socket.clone(),
-            source,
-        };
-        let stream = UnixStream::connect(&self.socket).await.map_err(|source| {
-            UnixHttpError::Unreachable {
-                socket: self.socket.clone(),
-                source,
-            }
-        })?;
-        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+    async fn exchange(&self, method: Method, path: &str, body: Bytes) -> Result<Bytes, UnixHttpError> {
+        let broken = |source| UnixHttpError::Broken { socket: self.socket.clone(), source };
+        let stream = UnixStream::connect(&self.socket)
             .await
-            .map_err(broken)?;
+            .map_err(|source| UnixHttpError::Unreachable { socket: self.socket.clone(), source })?;
+        let (mut sender, connection) =
+            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
         let connection = tokio::spawn(connection);
         let request = Request::builder()
             .method(method)
@@ -180,22 +128,13 @@ impl Client {
             })?;
         let answer = sender.send_request(request).await.map_err(broken)?;
         let status = answer.status();
-        let body = answer
-            .into_body()
-            .collect()
-            .await
-            .map_err(broken)?
-            .to_bytes();
+        let body = answer.into_body().collect().await.map_err(broken)?.to_bytes();
         connection.abort();
         if status.is_success() {
             return Ok(body);
         }
         let body = String::from_utf8_lossy(&body).into_owned();
-        Err(UnixHttpError::Refused {
-            path: path.to_owned(),
-            status,
-            body,
-        })
+        Err(UnixHttpError::Refused { path: path.to_owned(), status, body })
     }
 }
 

@@ -22,18 +22,14 @@ async fn take(State(seen): State<Seen>, Json(batch): Json<EventBatch>) -> Json<E
 
 fn receiver(socket: &Path) -> mpsc::UnboundedReceiver<EventBatch> {
     let (seen, batches) = mpsc::unbounded_channel();
-    let router = Router::new()
-        .route("/internal/v1/events", post(take))
-        .with_state(Arc::new(seen));
+    let router = Router::new().route("/internal/v1/events", post(take)).with_state(Arc::new(seen));
     let listener = unix_http::bind(socket).unwrap();
     tokio::spawn(async move { axum::serve(listener, router).await });
     batches
 }
 
 fn rings(id: &str) -> Event {
-    Event::OutboundRinging {
-        lk_call_id: id.into(),
-    }
+    Event::OutboundRinging { lk_call_id: id.into() }
 }
 
 #[tokio::test]
@@ -52,14 +48,7 @@ async fn events_said_while_nobody_listens_arrive_in_order_when_somebody_does() {
     let mut batches = receiver(&socket);
     let batch = batches.recv().await.unwrap();
     assert_eq!(batch.instance, spool.instance());
-    assert_eq!(
-        batch
-            .events
-            .iter()
-            .map(|event| event.seq)
-            .collect::<Vec<_>>(),
-        [1, 2, 3]
-    );
+    assert_eq!(batch.events.iter().map(|event| event.seq).collect::<Vec<_>>(), [1, 2, 3]);
     spool.append(None, rings("d"));
     assert_eq!(batches.recv().await.unwrap().events[0].seq, 4);
     stop.cancel();
@@ -69,10 +58,7 @@ async fn events_said_while_nobody_listens_arrive_in_order_when_somebody_does() {
 #[tokio::test]
 async fn what_a_killed_daemon_left_is_said_by_its_successor_first() {
     let folder = tempfile::tempdir().unwrap();
-    let (socket, events) = (
-        folder.path().join("control.sock"),
-        folder.path().join("spool"),
-    );
+    let (socket, events) = (folder.path().join("control.sock"), folder.path().join("spool"));
     let killed = Spool::open(&events, "sip-gateway").unwrap();
     killed.append(None, rings("old"));
     let first = killed.instance().to_owned();
@@ -96,35 +82,17 @@ async fn what_a_killed_daemon_left_is_said_by_its_successor_first() {
 async fn a_refusal_comes_back_with_its_reason() {
     let folder = tempfile::tempdir().unwrap();
     let socket = folder.path().join("gateway.sock");
-    let refuse = || async {
-        (
-            StatusCode::NOT_FOUND,
-            Json(Refusal {
-                code: "leg_not_found".into(),
-                detail: "no leg x".into(),
-            }),
-        )
-    };
+    let refuse =
+        || async { (StatusCode::NOT_FOUND, Json(Refusal { code: "leg_not_found".into(), detail: "no leg x".into() })) };
     let listener = unix_http::bind(&socket).unwrap();
-    tokio::spawn(async move {
-        axum::serve(listener, Router::new().route("/v1/legs/x", get(refuse))).await
-    });
-    let error = unix_http::Client::new(&socket)
-        .get::<()>("/v1/legs/x")
-        .await
-        .unwrap_err();
+    tokio::spawn(async move { axum::serve(listener, Router::new().route("/v1/legs/x", get(refuse))).await });
+    let error = unix_http::Client::new(&socket).get::<()>("/v1/legs/x").await.unwrap_err();
     let (status, refusal) = error.refusal::<Refusal>().unwrap();
-    assert_eq!(
-        (status.as_u16(), refusal.code.as_str()),
-        (404, "leg_not_found")
-    );
+    assert_eq!((status.as_u16(), refusal.code.as_str()), (404, "leg_not_found"));
 }
 
 #[tokio::test]
 async fn a_socket_nobody_listens_on_is_named() {
-    let error = unix_http::Client::new("/nowhere/x.sock")
-        .get::<()>("/")
-        .await
-        .unwrap_err();
+    let error = unix_http::Client::new("/nowhere/x.sock").get::<()>("/").await.unwrap_err();
     assert_eq!(error.to_string(), "nobody listens on /nowhere/x.sock");
 }

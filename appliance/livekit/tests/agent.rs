@@ -159,6 +159,7 @@ async fn without_a_worker_a_dispatch_gets_no_job() {
     assert_eq!(is_running(&api, "call-1", &dispatch.id).await, None);
     assert_eq!(api.find_dispatch("call-1", "AD_none").await.unwrap(), None);
     assert!(api.list_dispatches("call-2").await.unwrap().is_empty());
+    api.delete_dispatch("call-2", &dispatch.id).await.unwrap();
 }
 
 #[tokio::test]

@@ -69,7 +69,9 @@ struct Waiting {
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum State {
     /// Collecting packets; so many frames have passed since the first of them.
-    Filling { frames: usize },
+    Filling {
+        frames: usize,
+    },
     Playing,
 }
 
@@ -134,7 +136,9 @@ impl Playout {
 
     /// Frames in hand, decoded or not.
     pub fn depth(&self) -> usize {
-        let (Some(first), Some(last)) = (self.packets.front(), self.packets.back()) else { return self.pcm.len() / FRAME };
+        let (Some(first), Some(last)) = (self.packets.front(), self.packets.back()) else {
+            return self.pcm.len() / FRAME;
+        };
         let from = self.next.filter(|_| self.state == State::Playing).map_or(first.time, |(time, _)| time);
         ((last.time - from).max(0) as usize + FRAME + self.pcm.len()) / FRAME
     }

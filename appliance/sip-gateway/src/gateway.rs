@@ -2,7 +2,11 @@
 
 use crate::{config::Config, legs::Legs, media_thread::MediaPool, registrations::Registrations};
 use daemon::{spool::Spool, unix_http};
-use livekit::{Certificate, api::Tokens, psrpc::{Bus, IoInfo, SipInternal}};
+use livekit::{
+    Certificate,
+    api::Tokens,
+    psrpc::{Bus, IoInfo, SipInternal},
+};
 use media::ports::{Exhausted, PortPool};
 use parking_lot::Mutex;
 use std::{

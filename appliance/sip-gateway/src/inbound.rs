@@ -64,7 +64,9 @@ struct Refused {
 enum Answer {
     Code(u16),
     /// 407; the caller comes back with credentials.
-    Challenge { realm: String },
+    Challenge {
+        realm: String,
+    },
     Silence,
     /// The stack has answered already (CANCEL).
     Done,
@@ -132,7 +134,9 @@ impl Attempt {
             Refused::with(InboundOutcome::Unavailable, 503, format!("livekit-server did not name a trunk: {error}"))
         })?;
         match trunk.error_code() {
-            _ if trunk.drop => return Err(Refused::silently(InboundOutcome::Dropped, "livekit-server drops this trunk")),
+            _ if trunk.drop => {
+                return Err(Refused::silently(InboundOutcome::Dropped, "livekit-server drops this trunk"));
+            }
             SipTrunkAuthenticationError::None => {}
             SipTrunkAuthenticationError::QuotaExceeded => {
                 return Err(Refused::with(InboundOutcome::LimitReached, 503, "the trunk's quota is used up"));
@@ -178,9 +182,11 @@ impl Attempt {
         })?;
         match answer.outcome() {
             SipDispatchResult::Accept => Ok(self.accepted(answer)),
-            SipDispatchResult::RequestPin => {
-                Err(Refused::with(InboundOutcome::Rejected, 501, "the dispatch rule wants a PIN, which is not built yet"))
-            }
+            SipDispatchResult::RequestPin => Err(Refused::with(
+                InboundOutcome::Rejected,
+                501,
+                "the dispatch rule wants a PIN, which is not built yet",
+            )),
             SipDispatchResult::Drop => {
                 Err(Refused::silently(InboundOutcome::Dropped, "no dispatch rule of livekit-server matches"))
             }

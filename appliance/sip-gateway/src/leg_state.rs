@@ -32,7 +32,9 @@ pub enum Input {
     /// The control plane wants it answered now.
     Answer,
     /// The control plane refuses the caller.
-    Reject { code: u16 },
+    Reject {
+        code: u16,
+    },
     /// The control plane hangs up.
     HangUp,
     /// 18x from the phone that we dial.
@@ -40,7 +42,9 @@ pub enum Input {
     /// 200 OK from the phone that we dial, or our own 200 is accepted.
     Connected,
     /// The phone that we dial refused (or never answered: 408).
-    PeerRefused { code: u16 },
+    PeerRefused {
+        code: u16,
+    },
     /// CANCEL from an inbound caller.
     PeerCancelled,
     /// BYE from the phone.
@@ -69,7 +73,9 @@ pub enum Output {
     /// 200 to the caller.
     Answer,
     /// A final refusal to the caller.
-    Reject { code: u16 },
+    Reject {
+        code: u16,
+    },
     /// CANCEL to the phone that we dial.
     Cancel,
     /// BYE.
@@ -80,21 +86,36 @@ pub enum Output {
     /// To the event spool.
     ReportRinging,
     ReportAnswered,
-    ReportHeld { by_peer: bool },
-    ReportUnheld { by_peer: bool },
+    ReportHeld {
+        by_peer: bool,
+    },
+    ReportUnheld {
+        by_peer: bool,
+    },
     /// Always the last output.
-    Ended { cause: LegEndCause, sip_code: Option<u16> },
+    Ended {
+        cause: LegEndCause,
+        sip_code: Option<u16>,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum State {
     /// Inbound: the caller hears ringing.
-    Ringing { until: Instant, again: Instant },
+    Ringing {
+        until: Instant,
+        again: Instant,
+    },
     /// Inbound: 200 is on its way.
     Answering,
     /// Outbound: INVITE is on its way.
-    Dialing { until: Instant, rings: bool },
-    Active { until: Instant },
+    Dialing {
+        until: Instant,
+        rings: bool,
+    },
+    Active {
+        until: Instant,
+    },
     Ended,
 }
 
@@ -125,7 +146,15 @@ impl LegState {
     }
 
     fn new(state: State, limits: Limits) -> Self {
-        Self { state, limits, joined: false, wanted: false, held_by_us: false, held_by_peer: false, outputs: VecDeque::new() }
+        Self {
+            state,
+            limits,
+            joined: false,
+            wanted: false,
+            held_by_us: false,
+            held_by_peer: false,
+            outputs: VecDeque::new(),
+        }
     }
 
     pub fn is_ended(&self) -> bool {

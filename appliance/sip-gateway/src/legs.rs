@@ -18,12 +18,18 @@ pub struct Command {
 #[derive(Debug)]
 pub enum What {
     Answer,
-    Reject { code: u16, reason: Option<String> },
+    Reject {
+        code: u16,
+        reason: Option<String>,
+    },
     HangUp,
     Hold,
     Unhold,
     Digits(String),
-    Transfer { to: String, headers: Vec<(String, String)> },
+    Transfer {
+        to: String,
+        headers: Vec<(String, String)>,
+    },
     /// The daemon ends.
     Stop,
 }

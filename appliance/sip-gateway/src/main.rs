@@ -32,7 +32,10 @@ use media::ports::PortPool;
 use media_thread::MediaPool;
 use parking_lot::Mutex;
 use registrations::Registrations;
-use std::sync::{Arc, atomic::{AtomicBool, Ordering}};
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use types::control::Event;
@@ -73,7 +76,10 @@ async fn serve(config: Config, stop: CancellationToken) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn start(config: Config, ended: &CancellationToken) -> anyhow::Result<(Arc<Gateway>, mpsc::Receiver<sip::InboundCall>)> {
+async fn start(
+    config: Config,
+    ended: &CancellationToken,
+) -> anyhow::Result<(Arc<Gateway>, mpsc::Receiver<sip::InboundCall>)> {
     let (endpoint, calls) = sip::Endpoint::bind(
         sip::SipConfig {
             listen: config.sip.listen,

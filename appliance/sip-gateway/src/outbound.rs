@@ -32,9 +32,7 @@ async fn create(gateway: Arc<Gateway>, request: Request, deadline: Instant) -> R
     tokio::spawn(leg.run());
     let outcome = tokio::time::timeout_at(deadline.into(), if wait { answered } else { joined }).await;
     match outcome {
-        Ok(Ok(Ok(participant_id))) => {
-            Ok(Response { participant_id, participant_identity: identity, sip_call_id })
-        }
+        Ok(Ok(Ok(participant_id))) => Ok(Response { participant_id, participant_identity: identity, sip_call_id }),
         Ok(Ok(Err((cause, sip_code)))) => Err(error_of(cause, sip_code)),
         Ok(Err(_)) => Err(RpcError::internal("the leg ended without a word")),
         Err(_) => Err(RpcError::new(ErrorCode::DeadlineExceeded, "not answered in time")),
@@ -51,7 +49,10 @@ fn invite_of(gateway: &Gateway, request: &Request) -> Result<OutboundInvite, Rpc
         SipTransport::Udp => (Some(Transport::Udp), ";transport=udp"),
         SipTransport::Tcp => (Some(Transport::Tcp), ";transport=tcp"),
         SipTransport::Tls => {
-            return Err(RpcError::new(ErrorCode::Unimplemented, "this gateway does not dial over TLS yet: set the trunk's transport to udp or tcp"));
+            return Err(RpcError::new(
+                ErrorCode::Unimplemented,
+                "this gateway does not dial over TLS yet: set the trunk's transport to udp or tcp",
+            ));
         }
     };
     let from_host = match request.hostname.is_empty() {

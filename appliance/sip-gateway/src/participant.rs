@@ -4,8 +4,7 @@
 //! gateway signs when livekit-server gave none (section 3.9).
 
 use livekit::proto::{
-    Duration as ProtoDuration, RoomConfiguration, SipHeaderOptions,
-    io::EvaluateSipDispatchRulesResponse,
+    Duration as ProtoDuration, RoomConfiguration, SipHeaderOptions, io::EvaluateSipDispatchRulesResponse,
     sip::InternalCreateSipParticipantRequest,
 };
 use rand::Rng;
@@ -97,16 +96,12 @@ pub fn shown_headers(which: SipHeaderOptions, headers: &[(String, String)]) -> H
 /// Headers that the rule wants under attribute names of its own.
 pub fn mapped_headers(map: &HashMap<String, String>, headers: &[(String, String)]) -> HashMap<String, String> {
     let value_of = |wanted: &str| headers.iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted));
-    map.iter()
-        .filter_map(|(header, attribute)| Some((attribute.clone(), value_of(header)?.1.clone())))
-        .collect()
+    map.iter().filter_map(|(header, attribute)| Some((attribute.clone(), value_of(header)?.1.clone()))).collect()
 }
 
 /// Attributes that the rule wants in the BYE or INVITE as headers.
 pub fn attribute_headers(map: &HashMap<String, String>, attributes: &HashMap<String, String>) -> Vec<(String, String)> {
-    map.iter()
-        .filter_map(|(attribute, header)| Some((header.clone(), attributes.get(attribute)?.clone())))
-        .collect()
+    map.iter().filter_map(|(attribute, header)| Some((header.clone(), attributes.get(attribute)?.clone()))).collect()
 }
 
 #[cfg(test)]
@@ -127,7 +122,8 @@ mod tests {
 
     #[test]
     fn a_header_becomes_the_attribute_the_rule_names() {
-        let map = HashMap::from([("x-customer".to_owned(), "customer".to_owned()), ("x-none".to_owned(), "none".to_owned())]);
+        let map =
+            HashMap::from([("x-customer".to_owned(), "customer".to_owned()), ("x-none".to_owned(), "none".to_owned())]);
         assert_eq!(mapped_headers(&map, &headers()), HashMap::from([("customer".into(), "42".into())]));
     }
 

@@ -22,11 +22,18 @@ pub async fn serve(gateway: &Arc<Gateway>, lk_call_id: &str) -> Registration {
     let id = lk_call_id.to_owned();
     gateway
         .rpc
-        .serve_transfer(lk_call_id, move |request, deadline| transfer(gateway_ref.clone(), id.clone(), request, deadline))
+        .serve_transfer(lk_call_id, move |request, deadline| {
+            transfer(gateway_ref.clone(), id.clone(), request, deadline)
+        })
         .await
 }
 
-async fn transfer(gateway: Weak<Gateway>, lk_call_id: String, request: Request, deadline: Instant) -> Result<Response, RpcError> {
+async fn transfer(
+    gateway: Weak<Gateway>,
+    lk_call_id: String,
+    request: Request,
+    deadline: Instant,
+) -> Result<Response, RpcError> {
     let gateway = gateway.upgrade().ok_or_else(|| RpcError::unavailable("the gateway is stopping"))?;
     let headers = request.headers.into_iter().collect();
     let command = gateway.legs.command(&lk_call_id, What::Transfer { to: request.transfer_to, headers });
@@ -40,7 +47,11 @@ async fn transfer(gateway: Weak<Gateway>, lk_call_id: String, request: Request, 
 fn error_of(error: CommandError) -> RpcError {
     match error {
         CommandError::Refused { code, reason } => {
-            let side = if code >= 500 && code < 600 { ErrorCode::UpstreamServerError } else { ErrorCode::UpstreamClientError };
+            let side = if (500..600).contains(&code) {
+                ErrorCode::UpstreamServerError
+            } else {
+                ErrorCode::UpstreamClientError
+            };
             RpcError::from_sip(code, &reason).with_code(side)
         }
         CommandError::NotFound(_) | CommandError::Ended => RpcError::new(ErrorCode::NotFound, error.to_string()),

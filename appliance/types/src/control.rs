@@ -15,9 +15,7 @@
 //! instance); the sender repeats a batch until [`EventsAccepted::through`] covers it, so a receiver
 //! must take the same event twice without harm.
 
-use crate::{
-    CallId, CorrelationId, ExtensionId, Redacted, TenantId, TrunkId, VoicemailId,
-};
+use crate::{CallId, CorrelationId, ExtensionId, Redacted, TenantId, TrunkId, VoicemailId};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 

@@ -28,18 +28,12 @@ impl E164 {
     ///
     /// The national form (`020…`) needs the trunk's country code; see [`E164::national`].
     pub fn spellings(&self) -> Vec<String> {
-        vec![
-            self.0.clone(),
-            format!("00{}", self.digits()),
-            self.digits().to_owned(),
-        ]
+        vec![self.0.clone(), format!("00{}", self.digits()), self.digits().to_owned()]
     }
 
     /// `020…` for `+3120…` when `country` is `31`; nothing for another country.
     pub fn national(&self, country: &str) -> Option<String> {
-        self.digits()
-            .strip_prefix(country)
-            .map(|rest| format!("0{rest}"))
+        self.digits().strip_prefix(country).map(|rest| format!("0{rest}"))
     }
 }
 
@@ -48,11 +42,9 @@ impl FromStr for E164 {
 
     fn from_str(text: &str) -> Result<Self, NumberError> {
         let digits = text.strip_prefix('+').unwrap_or_default();
-        let fine = (1..=15).contains(&digits.len())
-            && digits.bytes().all(|b| b.is_ascii_digit())
-            && !digits.starts_with('0');
-        fine.then(|| Self(text.to_owned()))
-            .ok_or_else(|| NumberError(text.to_owned()))
+        let fine =
+            (1..=15).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit()) && !digits.starts_with('0');
+        fine.then(|| Self(text.to_owned())).ok_or_else(|| NumberError(text.to_owned()))
     }
 }
 
@@ -70,9 +62,7 @@ impl fmt::Debug for E164 {
 
 impl<'de> Deserialize<'de> for E164 {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        String::deserialize(from)?
-            .parse()
-            .map_err(serde::de::Error::custom)
+        String::deserialize(from)?.parse().map_err(serde::de::Error::custom)
     }
 }
 
@@ -83,24 +73,14 @@ mod tests {
     #[test]
     fn a_number_has_every_spelling_a_carrier_may_deliver() {
         let number: E164 = "+31201234567".parse().unwrap();
-        assert_eq!(
-            number.spellings(),
-            ["+31201234567", "0031201234567", "31201234567"]
-        );
+        assert_eq!(number.spellings(), ["+31201234567", "0031201234567", "31201234567"]);
         assert_eq!(number.national("31").as_deref(), Some("0201234567"));
         assert_eq!(number.national("49"), None);
     }
 
     #[test]
     fn texts_that_are_not_e164_are_refused() {
-        for text in [
-            "",
-            "+",
-            "31201234567",
-            "+0201234567",
-            "+31 20",
-            "+1234567890123456",
-        ] {
+        for text in ["", "+", "31201234567", "+0201234567", "+31 20", "+1234567890123456"] {
             assert!(text.parse::<E164>().is_err(), "{text}");
         }
     }

@@ -71,11 +71,7 @@ mod tests {
 
     #[test]
     fn the_stable_spelling_is_the_serialised_one() {
-        for reason in [
-            EndReason::NoRuleMatched,
-            EndReason::CallerHangup,
-            EndReason::GatewayRestart,
-        ] {
+        for reason in [EndReason::NoRuleMatched, EndReason::CallerHangup, EndReason::GatewayRestart] {
             assert_eq!(serde_json::to_value(reason).unwrap(), reason.as_str());
         }
     }

@@ -39,8 +39,7 @@ impl Api {
         let method = "AgentDispatchService/ListDispatch";
         match self.twirp.call(method, Grants::room_admin(room), &request, TIMEOUT).await {
             Ok(ListAgentDispatchResponse { agent_dispatches }) => Ok(agent_dispatches),
-            Err(error) if error.is_not_found() => Ok(Vec::new()),
-            Err(error) => Err(error),
+            Err(error) => self.unless_gone(room, error).await.map(|()| Vec::new()),
         }
     }
 
@@ -49,8 +48,16 @@ impl Api {
         let request = DeleteAgentDispatchRequest { dispatch_id: dispatch_id.to_owned(), room: room.to_owned() };
         let method = "AgentDispatchService/DeleteDispatch";
         match self.twirp.call::<_, AgentDispatch>(method, Grants::room_admin(room), &request, TIMEOUT).await {
-            Err(error) if !error.is_not_found() => Err(error),
-            _ => Ok(()),
+            Ok(_) => Ok(()),
+            Err(error) => self.unless_gone(room, error).await,
         }
+    }
+
+    /// A room answers for its dispatches itself: when it is gone, livekit-server says no more than that
+    /// nobody answered.
+    async fn unless_gone(&self, room: &str, error: ApiError) -> Result<(), ApiError> {
+        let nobody_answered = error.refusal().is_some_and(|refusal| refusal.code == "unavailable");
+        let gone = error.is_not_found() || nobody_answered && self.list_rooms(&[room.to_owned()]).await?.is_empty();
+        if gone { Ok(()) } else { Err(error) }
     }
 }

@@ -187,6 +187,8 @@ pub struct AudioFrame<'a> {
 }
 
 /// One RTP packet of a subscribed track, in the order of arrival.
+///
+/// A new track that is still silent brings up to five seconds of silence made by the server.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AudioPacket {
     pub track_sid: Arc<str>,

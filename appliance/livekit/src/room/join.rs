@@ -44,7 +44,9 @@ pub(super) fn resume_url(
 fn base_request(options: &JoinOptions) -> proto::JoinRequest {
     proto::JoinRequest {
         client_info: Some(proto::ClientInfo {
-            sdk: proto::client_info::Sdk::Rust.into(),
+            // livekit-server moves other clients to ICE over TCP when UDP breaks, and hides its
+            // UDP address from them; it knows that a Go client speaks UDP alone, as we do.
+            sdk: proto::client_info::Sdk::Go.into(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             protocol: PROTOCOL,
             os: std::env::consts::OS.to_owned(),
@@ -127,6 +129,8 @@ mod tests {
         assert_eq!(request.publisher_offer, Some(offer));
         assert_eq!(request.participant_attributes["sip.callStatus"], "ringing");
         assert!(!request.connection_settings.unwrap().auto_subscribe);
+        let client = request.client_info.unwrap();
+        assert_eq!(client.sdk(), proto::client_info::Sdk::Go, "or UDP would be taken from us");
         let track = &request.add_track_requests[0];
         assert_eq!((track.cid.as_str(), track.name.as_str()), (TRACK_CID, "phone"));
         assert_eq!(track.simulcast_codecs[0].codec, "audio/PCMU");

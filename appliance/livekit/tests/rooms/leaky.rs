@@ -10,7 +10,7 @@ use livekit::{AudioCodec, AudioFrame, JoinOptions, Output, RoomEvent, RoomSessio
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
-use crate::member::certificate;
+use crate::member::{FIRST_BYTE, certificate};
 
 pub struct Leaky {
     pub events: mpsc::UnboundedReceiver<RoomEvent>,
@@ -55,7 +55,7 @@ fn run(options: JoinOptions, network: &AtomicBool, told: &mpsc::UnboundedSender<
     let (report, signals) = std::sync::mpsc::channel();
     let mut signal = None;
     let (mut buffer, mut rtp_time, mut speak_at) = ([0; 2048], 0, Instant::now());
-    while !told.is_closed() && !session.has_ended() {
+    while !told.is_closed() {
         let carries = network.load(Ordering::Relaxed);
         loop {
             match session.poll_output() {
@@ -72,13 +72,16 @@ fn run(options: JoinOptions, network: &AtomicBool, told: &mpsc::UnboundedSender<
                 }
             }
         }
+        if session.has_ended() {
+            return;
+        }
         let received = socket.recv_from(&mut buffer);
         let now = Instant::now();
         match (received, signals.try_recv()) {
             (_, Ok(event)) => session.handle_signal_event(event, now),
             (Ok((length, from)), _) if carries => session.handle_datagram(from, &buffer[..length], now),
             _ if now >= speak_at && session.is_media_connected() => {
-                let (codec, payload) = (AudioCodec::Pcmu, &[0; 160]);
+                let (codec, payload) = (AudioCodec::Pcmu, &[FIRST_BYTE; 160]);
                 let _ = session.send_audio(AudioFrame { codec, payload, rtp_time, marker: false, level: None }, now);
                 (rtp_time, speak_at) = (rtp_time + 160, now + Duration::from_millis(20));
             }

@@ -52,9 +52,18 @@ async fn a_phone_and_a_browser_hear_each_other_in_their_own_codecs() {
     assert_eq!(joined.others.len(), 1);
     assert_eq!(joined.others[0].kind, ParticipantKind::Sip);
     assert_eq!(joined.others[0].attributes["sip.callStatus"], "ringing");
-    assert_eq!(ben.until_published().await.1, OPUS);
+    let (mut published, mut subscribed) = (None, None); // in either order
+    let both = ben.until("publishing and a track of anna", |event| {
+        match event {
+            RoomEvent::TrackPublished { codec, .. } => published = Some(*codec),
+            RoomEvent::TrackSubscribed { track_sid, .. } => subscribed = Some(track_sid.clone()),
+            _ => {}
+        }
+        published.zip(subscribed.clone())
+    });
+    let (codec, anna_track) = both.await;
+    assert_eq!(codec, OPUS);
 
-    let anna_track = ben.until_subscribed_to("anna").await;
     let ben_track = anna.until_subscribed_to("ben").await;
     talk(&mut anna, PCMU, &mut ben, OPUS, 150).await;
     anna.until_heard(&ben).await;

@@ -13,6 +13,8 @@ use tokio::sync::mpsc;
 use crate::support::tokens;
 
 const PATIENCE: Duration = Duration::from_secs(20);
+/// Of every frame a member sends; the server's own silence starts otherwise.
+pub const FIRST_BYTE: u8 = 0xd5;
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 pub struct Member {
@@ -36,6 +38,9 @@ impl Member {
         let waiting = async {
             loop {
                 let event = self.events.recv().await.unwrap_or_else(|| panic!("{what}: it ended: {seen:?}"));
+                if is_silence(&event) {
+                    continue;
+                }
                 let picked = pick(&event);
                 match event {
                     RoomEvent::Audio(packet) => self.heard.push(packet),
@@ -89,7 +94,7 @@ impl Member {
     /// Sends one numbered frame of 20 ms.
     pub fn speak(&mut self, codec: AudioCodec) {
         let length = if codec == AudioCodec::Opus { 60 } else { 160 };
-        let mut payload = vec![0xd5; length];
+        let mut payload = vec![FIRST_BYTE; length];
         payload[1..5].copy_from_slice(&self.sent.to_be_bytes());
         let frame = OwnedFrame { codec, payload, rtp_time: self.rtp_time, marker: self.sent == 0, level: Some(20) };
         self.client.send_audio(frame);
@@ -102,6 +107,7 @@ impl Member {
         let mut others = Vec::new();
         while let Ok(event) = self.events.try_recv() {
             match event {
+                silence if is_silence(&silence) => {}
                 RoomEvent::Audio(packet) => self.heard.push(packet),
                 other => others.push(other),
             }
@@ -113,6 +119,10 @@ impl Member {
     pub fn numbers(&self) -> Vec<u32> {
         self.heard.iter().map(number).collect()
     }
+}
+
+fn is_silence(event: &RoomEvent) -> bool {
+    matches!(event, RoomEvent::Audio(packet) if packet.payload[0] != FIRST_BYTE)
 }
 
 fn number(packet: &AudioPacket) -> u32 {

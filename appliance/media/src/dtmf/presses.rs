@@ -37,8 +37,13 @@ enum Key {
 enum State {
     #[default]
     Idle,
-    Pressing { event: u8, frames: u16 },
-    Pausing { frames: u32 },
+    Pressing {
+        event: u8,
+        frames: u16,
+    },
+    Pausing {
+        frames: u32,
+    },
 }
 
 /// What to send instead of this frame of audio.

@@ -31,7 +31,11 @@ struct Base<K> {
 /// Where a frame belongs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
-    At { sequence: u16, timestamp: u32, marker: bool },
+    At {
+        sequence: u16,
+        timestamp: u32,
+        marker: bool,
+    },
     /// Its place is taken.
     TooLate,
 }
@@ -168,7 +172,10 @@ mod tests {
         let mut forward = Forward::new(0, 0);
         forward.place(&'a', 0, 0, 160);
         (0..25).for_each(|_| _ = forward.own(160)); // half a second in which the other clock stood still
-        let heard = (1..=20).map(|n| forward.place(&'a', n, n as u32 * 160, 160)).filter(|place| *place != Place::TooLate).count();
+        let heard = (1..=20)
+            .map(|n| forward.place(&'a', n, n as u32 * 160, 160))
+            .filter(|place| *place != Place::TooLate)
+            .count();
         assert_eq!(heard, 15);
     }
 }

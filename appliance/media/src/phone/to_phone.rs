@@ -81,7 +81,8 @@ impl ToPhone {
 
     /// Starts, changes or (on hold) stops the stream.
     pub fn negotiated(&mut self, agreed: &Negotiated, now: Instant) {
-        self.format = Some(Format { codec: agreed.codec, payload_type: agreed.payload_type, dtmf: agreed.dtmf_payload_type });
+        self.format =
+            Some(Format { codec: agreed.codec, payload_type: agreed.payload_type, dtmf: agreed.dtmf_payload_type });
         if agreed.we_hold != self.held || !agreed.we_send {
             self.held = agreed.we_hold;
             self.tracks.clear();
@@ -153,7 +154,14 @@ impl ToPhone {
     }
 
     /// Forwards a frame untouched.
-    fn pass(&mut self, track: &Arc<str>, packet: &RoomPacket, format: Format, now: Instant, send: &mut impl FnMut(&[u8])) {
+    fn pass(
+        &mut self,
+        track: &Arc<str>,
+        packet: &RoomPacket,
+        format: Format,
+        now: Instant,
+        send: &mut impl FnMut(&[u8]),
+    ) {
         let samples = packet.payload.len() as u32;
         let place = self.forward.place(track, packet.sequence, packet.timestamp, samples);
         let Place::At { sequence, timestamp, marker } = place else { return };

@@ -82,7 +82,14 @@ impl ToRoom {
         }
     }
 
-    fn send_g711(&mut self, law: G711, audio: &PhoneAudio<'_>, timestamp: u32, marker: bool, send: &mut impl FnMut(RoomFrame<'_>)) {
+    fn send_g711(
+        &mut self,
+        law: G711,
+        audio: &PhoneAudio<'_>,
+        timestamp: u32,
+        marker: bool,
+        send: &mut impl FnMut(RoomFrame<'_>),
+    ) {
         let level = audio.codec.level(audio.payload);
         let mut payload = audio.payload;
         if audio.codec != law {
@@ -94,7 +101,13 @@ impl ToRoom {
         send(RoomFrame { codec: self.codec, payload, timestamp, marker, level });
     }
 
-    fn send_opus(&mut self, audio: &PhoneAudio<'_>, timestamp: u32, marker: bool, send: &mut impl FnMut(RoomFrame<'_>)) {
+    fn send_opus(
+        &mut self,
+        audio: &PhoneAudio<'_>,
+        timestamp: u32,
+        marker: bool,
+        send: &mut impl FnMut(RoomFrame<'_>),
+    ) {
         let (start, pending) = &mut self.partial;
         if start.wrapping_add(pending.len() as u32) != timestamp {
             pending.clear();
@@ -136,7 +149,9 @@ mod tests {
         for number in numbers {
             let timestamp = *number as u32 * 160;
             let audio = PhoneAudio { codec: law, ssrc: 1, sequence: *number, timestamp, payload: &payload };
-            room.frame(&audio, &mut |frame| out.push((frame.payload.len(), frame.timestamp, frame.marker, frame.level)));
+            room.frame(&audio, &mut |frame| {
+                out.push((frame.payload.len(), frame.timestamp, frame.marker, frame.level))
+            });
         }
         out
     }
@@ -175,7 +190,8 @@ mod tests {
         let (mut room, mut times) = (ToRoom::new(Codec::Opus, 0).unwrap(), Vec::new());
         for n in 0..6u32 {
             let payload = [0xFF; 240];
-            let audio = PhoneAudio { codec: G711::Pcmu, ssrc: 1, sequence: n.into(), timestamp: n * 240, payload: &payload };
+            let audio =
+                PhoneAudio { codec: G711::Pcmu, ssrc: 1, sequence: n.into(), timestamp: n * 240, payload: &payload };
             room.frame(&audio, &mut |frame| times.push(frame.timestamp / 6));
         }
         assert_eq!(times, (0..9).map(|n| n * 160).collect::<Vec<_>>());

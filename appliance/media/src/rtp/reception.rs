@@ -69,7 +69,8 @@ impl Reception {
         let mut unwrap = Unwrapper::default();
         let first = unwrap.sequence(header.sequence);
         let start = (now, header.timestamp);
-        self.stretch = Some(Stretch { ssrc: header.ssrc, unwrap, first, highest: first, received: 1, start, transit: 0.0 });
+        self.stretch =
+            Some(Stretch { ssrc: header.ssrc, unwrap, first, highest: first, received: 1, start, transit: 0.0 });
     }
 }
 

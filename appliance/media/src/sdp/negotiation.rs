@@ -140,8 +140,11 @@ impl MediaSession {
             return Err(SdpError::Refused);
         }
         let receives = known(audio);
-        let (payload_type, codec) =
-            receives.iter().copied().find(|(_, law)| offered.iter().any(|(_, ours)| ours == law)).ok_or_else(|| nothing_common(audio))?;
+        let (payload_type, codec) = receives
+            .iter()
+            .copied()
+            .find(|(_, law)| offered.iter().any(|(_, ours)| ours == law))
+            .ok_or_else(|| nothing_common(audio))?;
         let direction = self.wish().answer_to(answer.direction_of(audio));
         let agreed = Negotiated {
             codec,
@@ -186,7 +189,13 @@ impl MediaSession {
         Err(refusal)
     }
 
-    fn answer_text(&self, offer: &SessionDescription, chosen: usize, agreed: &Negotiated, direction: Direction) -> String {
+    fn answer_text(
+        &self,
+        offer: &SessionDescription,
+        chosen: usize,
+        agreed: &Negotiated,
+        direction: Direction,
+    ) -> String {
         let sections: Vec<Section<'_>> = offer
             .media
             .iter()
@@ -238,7 +247,8 @@ fn remote_of(sdp: &SessionDescription, audio: &MediaDescription) -> Result<Socke
 }
 
 fn nothing_common(media: &MediaDescription) -> SdpError {
-    let name = |format: &Format| format.map.as_ref().map_or(format.token.clone(), |(name, rate)| format!("{name}/{rate}"));
+    let name =
+        |format: &Format| format.map.as_ref().map_or(format.token.clone(), |(name, rate)| format!("{name}/{rate}"));
     SdpError::NoCommonCodec { offered: media.formats.iter().take(20).map(name).collect::<Vec<_>>().join(" ") }
 }
 

@@ -123,7 +123,14 @@ fn media(value: &str) -> Option<MediaDescription> {
     let formats: Vec<Format> = words.take(MOST_FORMATS).map(format).collect();
     let direction = None;
     (!formats.is_empty()).then_some(MediaDescription {
-        kind, port, protocol, formats, connection: None, direction, ptime: None, maxptime: None,
+        kind,
+        port,
+        protocol,
+        formats,
+        connection: None,
+        direction,
+        ptime: None,
+        maxptime: None,
     })
 }
 
@@ -176,10 +183,14 @@ mod tests {
 
     #[test]
     fn bodies_that_are_not_descriptions_are_refused() {
-        for body in ["", "hello", "v=1\r\no=- 1 1 IN IP4 1.2.3.4\r\nm=audio 1 RTP/AVP 0", "o=- 1 1 IN IP4 1.2.3.4\r\nv=0"] {
+        for body in
+            ["", "hello", "v=1\r\no=- 1 1 IN IP4 1.2.3.4\r\nm=audio 1 RTP/AVP 0", "o=- 1 1 IN IP4 1.2.3.4\r\nv=0"]
+        {
             assert!(SessionDescription::parse(body.as_bytes()).is_err(), "{body}");
         }
-        for (good, bad) in [("IP4 192.0.2.4\r\nt", "IPX 192.0.2.4\r\nt"), ("audio 4000", "audio 99999"), (" RTP/AVP 0 101", "")] {
+        for (good, bad) in
+            [("IP4 192.0.2.4\r\nt", "IPX 192.0.2.4\r\nt"), ("audio 4000", "audio 99999"), (" RTP/AVP 0 101", "")]
+        {
             assert!(SessionDescription::parse(PHONE.replace(good, bad).as_bytes()).is_err(), "{bad}");
         }
         assert_eq!(SessionDescription::parse(&vec![b'v'; 70_000]), Err(SdpError::TooLong));

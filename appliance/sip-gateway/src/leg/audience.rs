@@ -56,7 +56,9 @@ impl Audience {
 fn kind_of(other: &Participant) -> Kind {
     let status = other.attributes.get("sip.callStatus").map(String::as_str);
     match (other.kind, status) {
-        (ParticipantKind::Sip, Some("dialing" | "ringing")) if !other.attributes.contains_key("sip.ruleID") => Kind::Dialled,
+        (ParticipantKind::Sip, Some("dialing" | "ringing")) if !other.attributes.contains_key("sip.ruleID") => {
+            Kind::Dialled
+        }
         (ParticipantKind::Sip, _) => Kind::Phone,
         _ => Kind::Other,
     }

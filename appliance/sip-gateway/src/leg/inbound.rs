@@ -1,6 +1,11 @@
 //! A caller that LiveKit and the control plane let in.
 
-use super::{Leg, MAX_DURATION, RINGING_TIMEOUT, media_changes::refusal_code, phone::Phone, room::{self, RoomLink}};
+use super::{
+    Leg, MAX_DURATION, RINGING_TIMEOUT,
+    media_changes::refusal_code,
+    phone::Phone,
+    room::{self, RoomLink},
+};
 use crate::{
     gateway::{Gateway, Port, PortError},
     inbound::Dispatch,
@@ -8,7 +13,10 @@ use crate::{
     media_thread::NewLeg,
     transfer,
 };
-use media::{codec::G711, sdp::{LocalMedia, MediaSession, SdpError}};
+use media::{
+    codec::G711,
+    sdp::{LocalMedia, MediaSession, SdpError},
+};
 use sip::InboundCall;
 use std::{
     collections::HashMap,
@@ -46,7 +54,13 @@ impl SetUpError {
 }
 
 /// Runs the call to its end.
-pub async fn run(gateway: Arc<Gateway>, call: InboundCall, leg: InboundLeg, correlation_id: CorrelationId, dispatch: Dispatch) {
+pub async fn run(
+    gateway: Arc<Gateway>,
+    call: InboundCall,
+    leg: InboundLeg,
+    correlation_id: CorrelationId,
+    dispatch: Dispatch,
+) {
     match set_up(&gateway, &call) {
         Ok(prepared) => match start(&gateway, call, leg.clone(), &correlation_id, dispatch, prepared).await {
             Ok(running) => running.run().await,
@@ -121,7 +135,7 @@ async fn start(
         correlation_id: correlation_id.clone(),
         lk_call_id: leg.lk_call_id.clone(),
         state: LegState::inbound(limits, Instant::now()),
-        phone: Phone::Caller(call),
+        phone: Phone::Caller(Box::new(call)),
         sdp,
         answer,
         answer_headers: dispatch.headers,
@@ -152,7 +166,13 @@ async fn start(
     })
 }
 
-async fn refuse(gateway: &Gateway, call: InboundCall, leg: InboundLeg, correlation_id: &CorrelationId, error: SetUpError) {
+async fn refuse(
+    gateway: &Gateway,
+    call: InboundCall,
+    leg: InboundLeg,
+    correlation_id: &CorrelationId,
+    error: SetUpError,
+) {
     let (outcome, code) = error.answer();
     let detail = format!("{:#}", anyhow::Error::from(error));
     tracing::info!(%correlation_id, call.id = %leg.lk_call_id, sip.code = code, detail, "inbound call refused");

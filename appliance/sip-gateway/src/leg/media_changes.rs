@@ -1,11 +1,7 @@
 //! What changes the audio of a leg: the answer, re-INVITEs, hold, transfers, and what the room reports.
 
 use super::Leg;
-use crate::{
-    leg_state::Input,
-    legs::CommandError,
-    media_thread::LegMediaEvent,
-};
+use crate::{leg_state::Input, legs::CommandError, media_thread::LegMediaEvent};
 use livekit::RoomEvent;
 use media::sdp::{Negotiated, SdpError};
 use sip::{ReferProgress, ReinviteAnswer, SipError};
@@ -188,7 +184,9 @@ impl Leg {
                 let joined = !self.room.participant_sid.is_empty();
                 self.input(if joined { Input::RoomClosed } else { Input::JoinFailed });
             }
-            RoomEvent::Resuming => tracing::warn!(call.id = %self.lk_call_id, "signalling to livekit-server is lost; audio goes on"),
+            RoomEvent::Resuming => {
+                tracing::warn!(call.id = %self.lk_call_id, "signalling to livekit-server is lost; audio goes on")
+            }
             RoomEvent::Resumed => tracing::info!(call.id = %self.lk_call_id, "signalling to livekit-server is back"),
             RoomEvent::SubscriptionFailed { track_sid, reason } => {
                 tracing::warn!(call.id = %self.lk_call_id, track_sid, ?reason, "a track of the room cannot be heard");

@@ -170,7 +170,9 @@ impl Leg {
         let outcome = match what {
             What::Answer if active => Err(CommandError::AlreadyAnswered),
             What::Reject { .. } if active => Err(CommandError::AlreadyAnswered),
-            What::Hold | What::Unhold | What::Digits(_) | What::Transfer { .. } if !active => Err(CommandError::NotAnswered),
+            What::Hold | What::Unhold | What::Digits(_) | What::Transfer { .. } if !active => {
+                Err(CommandError::NotAnswered)
+            }
             What::Answer => self.obey(Input::Answer),
             What::Reject { code, reason } => {
                 self.refusal = reason;

@@ -1,6 +1,10 @@
 //! A phone that livekit-server asks us to dial into a room.
 
-use super::{Leg, MAX_DURATION, RINGING_TIMEOUT, phone::Phone, room::{self, RoomLink}};
+use super::{
+    Leg, MAX_DURATION, RINGING_TIMEOUT,
+    phone::Phone,
+    room::{self, RoomLink},
+};
 use crate::{
     gateway::Gateway,
     leg_state::{LegState, Limits},
@@ -8,8 +12,14 @@ use crate::{
     participant::{self, Participant},
     transfer,
 };
-use livekit::{proto::sip::InternalCreateSipParticipantRequest, psrpc::{ErrorCode, RpcError}};
-use media::{codec::G711, sdp::{LocalMedia, MediaSession}};
+use livekit::{
+    proto::sip::InternalCreateSipParticipantRequest,
+    psrpc::{ErrorCode, RpcError},
+};
+use media::{
+    codec::G711,
+    sdp::{LocalMedia, MediaSession},
+};
 use sip::{OutboundCall, OutboundInvite};
 use std::{net::SocketAddr, sync::Arc, time::Instant};
 use tokio::sync::{mpsc, oneshot};

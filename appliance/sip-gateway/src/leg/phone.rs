@@ -8,9 +8,12 @@ use tokio::{
 
 /// The phone, from INVITE to BYE.
 pub enum Phone {
-    Caller(InboundCall),
+    Caller(Box<InboundCall>),
     Callee(OutboundCall),
-    Connected { dialog: Dialog, events: mpsc::Receiver<DialogEvent> },
+    Connected {
+        dialog: Dialog,
+        events: mpsc::Receiver<DialogEvent>,
+    },
     /// We hang up or cancel; the peer's answer is awaited in the background.
     Ending(JoinHandle<()>),
     Gone,
@@ -19,13 +22,30 @@ pub enum Phone {
 /// What the phone did.
 pub enum PhoneEvent {
     Cancelled,
-    Rings { headers: Vec<(String, String)> },
-    Answered { sdp: Option<Vec<u8>>, headers: Vec<(String, String)>, remote_tag: String },
-    Refused { code: u16, reason: String },
+    Rings {
+        headers: Vec<(String, String)>,
+    },
+    Answered {
+        sdp: Option<Vec<u8>>,
+        headers: Vec<(String, String)>,
+        remote_tag: String,
+    },
+    Refused {
+        code: u16,
+        reason: String,
+    },
     /// The answer to our offer came in the ACK.
-    LateAnswer { sdp: Vec<u8> },
-    Reinvite { sdp: Option<Vec<u8>>, answer: oneshot::Sender<ReinviteAnswer> },
-    Info { content_type: String, body: Vec<u8> },
+    LateAnswer {
+        sdp: Vec<u8>,
+    },
+    Reinvite {
+        sdp: Option<Vec<u8>>,
+        answer: oneshot::Sender<ReinviteAnswer>,
+    },
+    Info {
+        content_type: String,
+        body: Vec<u8>,
+    },
     HungUp,
 }
 

@@ -23,7 +23,8 @@ impl RoomLink {
     /// Opens the WebSocket that the session wants; an older one is closed.
     pub fn connect(&mut self, connect: Connect, media: &LegHandle) {
         let media = media.clone();
-        self.socket = Some(SignalSocket::open(&tokio::runtime::Handle::current(), connect, move |event| media.signal(event)));
+        self.socket =
+            Some(SignalSocket::open(&tokio::runtime::Handle::current(), connect, move |event| media.signal(event)));
     }
 
     pub fn send(&self, frame: Vec<u8>) {
@@ -77,7 +78,8 @@ fn sip_token(gateway: &Gateway, participant: &Participant, room: &str) -> Result
 
 /// Every leg needs a UDP port of its own towards LiveKit, whose single port tells legs apart by address.
 pub fn room_socket(gateway: &Gateway) -> std::io::Result<UdpSocket> {
-    let near = gateway.config.livekit.ws_url.contains("127.0.0.1") || gateway.config.livekit.ws_url.contains("localhost");
+    let near =
+        gateway.config.livekit.ws_url.contains("127.0.0.1") || gateway.config.livekit.ws_url.contains("localhost");
     let ip = if near { IpAddr::V4(Ipv4Addr::LOCALHOST) } else { gateway.config.media_ip() };
     UdpSocket::bind((ip, 0))
 }

@@ -85,7 +85,7 @@ impl Leg {
     }
 
     /// A datagram at the RTP port.
-    pub fn from_phone(&mut self, datagram: &[u8], from: SocketAddr, now: Instant) {
+    pub fn handle_phone(&mut self, datagram: &[u8], from: SocketAddr, now: Instant) {
         let first = !self.from_phone.heard_anything();
         match self.from_phone.datagram(datagram, from, now) {
             Heard::Nothing => {}
@@ -101,7 +101,7 @@ impl Leg {
     }
 
     /// A datagram at the room's port.
-    pub fn from_room(&mut self, datagram: &[u8], from: SocketAddr, now: Instant) {
+    pub fn handle_room(&mut self, datagram: &[u8], from: SocketAddr, now: Instant) {
         self.session.handle_datagram(from, datagram, now);
         self.flush(now);
     }

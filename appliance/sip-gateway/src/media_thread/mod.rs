@@ -73,7 +73,7 @@ pub enum LegMediaEvent {
     /// The phone's first packet.
     FirstRtp,
     /// The phone pressed a key; the room has been told.
-    PhoneDigit(char),
+    PhoneDigit(#[cfg_attr(not(test), expect(dead_code, reason = "the call needs no digits, only the room does"))] char),
     /// The phone has been silent on the wire for too long. Said once, until audio is negotiated anew.
     MediaTimeout,
     Stats(LegStats),
@@ -123,7 +123,10 @@ impl MediaPool {
                 LegHandle::new(id, thread.orders.clone())
             }
             (_, leg) => {
-                report_failure(leg.err().map_or("there is no media thread".to_owned(), |error| error.to_string()), &events);
+                report_failure(
+                    leg.err().map_or("there is no media thread".to_owned(), |error| error.to_string()),
+                    &events,
+                );
                 LegHandle::new(id, channel().0)
             }
         }

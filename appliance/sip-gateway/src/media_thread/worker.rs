@@ -140,8 +140,8 @@ impl Worker {
             let place = (event.data() >> 1) as usize;
             let Some(Some(leg)) = self.legs.get_mut(place) else { continue };
             match event.data() & 1 {
-                RTP => read(leg, Leg::rtp, &mut self.buffer, |leg, data, from| leg.from_phone(data, from, now)),
-                _ => read(leg, Leg::room_socket, &mut self.buffer, |leg, data, from| leg.from_room(data, from, now)),
+                RTP => read(leg, Leg::rtp, &mut self.buffer, |leg, data, from| leg.handle_phone(data, from, now)),
+                _ => read(leg, Leg::room_socket, &mut self.buffer, |leg, data, from| leg.handle_room(data, from, now)),
             }
         }
     }
@@ -155,7 +155,12 @@ impl Worker {
 }
 
 /// Reads what a socket has. Errors are those of earlier sends (ICMP) and clear themselves.
-fn read(leg: &mut Leg, socket: impl Fn(&Leg) -> &UdpSocket, buffer: &mut [u8; 2048], mut take: impl FnMut(&mut Leg, &[u8], SocketAddr)) {
+fn read(
+    leg: &mut Leg,
+    socket: impl Fn(&Leg) -> &UdpSocket,
+    buffer: &mut [u8; 2048],
+    mut take: impl FnMut(&mut Leg, &[u8], SocketAddr),
+) {
     for _ in 0..BURST {
         match socket(leg).recv_from(buffer) {
             Ok((length, from)) => take(leg, &buffer[..length], from),

@@ -154,7 +154,7 @@ impl World {
         while self.now < end {
             let client = self.drain();
             let server = self.drain_server();
-            self.now = client.min(server).clamp(self.now + Duration::from_millis(1), end);
+            self.now = client.min(server).max(self.now + Duration::from_millis(1)).min(end);
             self.session.handle_timeout(self.now);
             self.drain();
             self.server.handle_input(Input::Timeout(self.now)).unwrap();

@@ -46,7 +46,10 @@ impl Story {
 
     /// Sound packets that are not silence.
     fn loud(&self) -> usize {
-        self.got.iter().filter(|(_, header, payload)| header.payload_type == 0 && payload.iter().any(|byte| *byte != 0xFF)).count()
+        self.got
+            .iter()
+            .filter(|(_, header, payload)| header.payload_type == 0 && payload.iter().any(|byte| *byte != 0xFF))
+            .count()
     }
 
     fn digits(&self) -> String {
@@ -195,7 +198,12 @@ fn keys_are_pressed_in_place_of_sound_and_share_its_numbers() {
     for pair in story.got.windows(2) {
         assert_eq!(pair[1].1.sequence, pair[0].1.sequence.wrapping_add(1));
     }
-    let sound: Vec<u32> = story.got.iter().filter(|(_, header, _)| header.payload_type == 0).map(|(_, header, _)| header.timestamp).collect();
+    let sound: Vec<u32> = story
+        .got
+        .iter()
+        .filter(|(_, header, _)| header.payload_type == 0)
+        .map(|(_, header, _)| header.timestamp)
+        .collect();
     assert!(sound.windows(2).all(|pair| (pair[1].wrapping_sub(pair[0]) as i32) > 0));
 }
 

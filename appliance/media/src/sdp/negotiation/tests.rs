@@ -6,8 +6,10 @@ fn session() -> MediaSession {
 }
 
 fn offer(formats: &str, attributes: &str) -> String {
-    format!("v=0\r\no=- 1 1 IN IP4 192.0.2.9\r\ns=-\r\nc=IN IP4 192.0.2.9\r\nt=0 0\r\nm=audio 4000 RTP/AVP {formats}\r\n\
-             a=rtpmap:101 telephone-event/8000\r\n{attributes}")
+    format!(
+        "v=0\r\no=- 1 1 IN IP4 192.0.2.9\r\ns=-\r\nc=IN IP4 192.0.2.9\r\nt=0 0\r\nm=audio 4000 RTP/AVP {formats}\r\n\
+             a=rtpmap:101 telephone-event/8000\r\n{attributes}"
+    )
 }
 
 fn answered(offer: &str) -> (Negotiated, String) {
@@ -92,7 +94,8 @@ fn the_version_counts_changed_answers_only() {
 
 #[test]
 fn other_media_is_refused_in_its_place() {
-    let text = offer("0", "").replace("m=audio", "m=video 6000 RTP/AVP 96 97\r\nm=audio") + "m=audio 7000 RTP/SAVP 0\r\n";
+    let text =
+        offer("0", "").replace("m=audio", "m=video 6000 RTP/AVP 96 97\r\nm=audio") + "m=audio 7000 RTP/SAVP 0\r\n";
     let (_, answer) = answered(&text);
     let lines: Vec<&str> = answer.lines().filter(|line| line.starts_with("m=")).collect();
     assert_eq!(lines, ["m=video 0 RTP/AVP 96 97", "m=audio 10000 RTP/AVP 0", "m=audio 0 RTP/SAVP 0"]);
@@ -101,7 +104,10 @@ fn other_media_is_refused_in_its_place() {
 #[test]
 fn offers_without_audio_for_us_say_why() {
     let refuse = |text: String| session().answer(text.as_bytes()).unwrap_err();
-    assert_eq!(refuse(offer("9 18", "a=rtpmap:9 G722/8000\r\n")), SdpError::NoCommonCodec { offered: "G722/8000 18".into() });
+    assert_eq!(
+        refuse(offer("9 18", "a=rtpmap:9 G722/8000\r\n")),
+        SdpError::NoCommonCodec { offered: "G722/8000 18".into() }
+    );
     assert_eq!(refuse(offer("0", "").replace("audio 4000", "audio 0")), SdpError::NoAudio);
     assert_eq!(refuse(offer("0", "").replace("RTP/AVP", "RTP/SAVP")), SdpError::NoAudio);
     assert_eq!(refuse(offer("0", "").replace("c=IN IP4 192.0.2.9", "c=IN IP4 phone.example")), SdpError::NoAddress);
@@ -121,7 +127,10 @@ fn answers_that_refuse_or_come_unasked_are_errors_and_change_nothing() {
     let mut session = session();
     assert_eq!(session.apply_answer(offer("0", "").as_bytes()), Err(SdpError::NothingOffered));
     session.offer();
-    assert_eq!(session.apply_answer(offer("0", "").replace("audio 4000", "audio 0").as_bytes()), Err(SdpError::Refused));
+    assert_eq!(
+        session.apply_answer(offer("0", "").replace("audio 4000", "audio 0").as_bytes()),
+        Err(SdpError::Refused)
+    );
     assert!(matches!(session.apply_answer(offer("9", "").as_bytes()), Err(SdpError::NoCommonCodec { .. })));
     assert_eq!(session.negotiated(), None);
 }
