@@ -1,0 +1,137 @@
+//! How is a phone dialled into a call's room?
+//!
+//! A number goes through the tenant's oldest synced trunk. A SIP URI goes straight to its host.
+
+use super::effects::Scene;
+use crate::app::LiveKit;
+use call::{Failure, Input, Party};
+use dialplan::Destination;
+use livekit::api::ApiError;
+use livekit_protocol::{CreateSipParticipantRequest, SipOutboundConfig, SipTransport};
+use std::{collections::HashMap, time::Duration};
+use store::{StoreError, dids, trunks};
+use types::{LegId, TrunkId};
+
+/// Through what, and as whom?
+struct Route {
+    trunk: TrunkId,
+    sip_trunk_id: String,
+    /// A number of ours that the far end sees.
+    number: Option<String>,
+}
+
+/// Dials; the gateway's events tell the rest.
+pub async fn dial(scene: &Scene, livekit: &LiveKit, party: Party, leg: LegId, to: Destination, timeout: Duration) {
+    let mut request = CreateSipParticipantRequest {
+        room_name: scene.room.clone(),
+        participant_identity: leg.to_string(),
+        participant_name: to.as_str().to_owned(),
+        participant_attributes: attributes(scene, leg),
+        ringing_timeout: Some(timeout.into()),
+        ..Default::default()
+    };
+    let mut trunk = None;
+    match &to {
+        Destination::Uri(uri) => aim_at_uri(&mut request, uri),
+        Destination::Number(number) => match route(scene).await {
+            Ok(Some(route)) => {
+                request.sip_trunk_id = route.sip_trunk_id;
+                request.sip_call_to = number.as_str().to_owned();
+                request.sip_number = route.number.unwrap_or_default();
+                trunk = Some(route.trunk);
+            }
+            Ok(None) => return scene.tell(Input::PartyFailed(party, Failure::NoTrunk)).await,
+            Err(error) => {
+                scene.warn("scaidial_trunk_not_read", &error);
+                return scene.tell(Input::PartyFailed(party, Failure::Unavailable)).await;
+            }
+        },
+    }
+    match livekit.api.create_sip_participant(&request).await {
+        Ok(info) => dialling(scene, livekit, party, leg, trunk, info.sip_call_id).await,
+        Err(error) => refused(scene, party, &error).await,
+    }
+}
+
+/// LiveKit's id of the leg; the gateway's event may have brought it before.
+async fn dialling(
+    scene: &Scene,
+    livekit: &LiveKit,
+    party: Party,
+    leg: LegId,
+    trunk: Option<TrunkId>,
+    lk_call_id: String,
+) {
+    let known = scene.handle.tell(move |live| live.dialling(party.0, lk_call_id, None, trunk)).await;
+    if known.is_none() {
+        // The call ended while we dialled; this must not leave a phone ringing in an empty room.
+        livekit.api.remove_participant(&scene.room, &leg.to_string()).await.ok();
+        scene.close_room(livekit).await;
+    }
+}
+
+async fn refused(scene: &Scene, party: Party, error: &ApiError) {
+    scene.warn("scaidial_livekit_sip_refused", error);
+    let failure = error.sip_status().map_or(Failure::Unavailable, |(code, _)| Failure::Sip(code));
+    scene.tell(Input::PartyFailed(party, failure)).await;
+}
+
+async fn route(scene: &Scene) -> Result<Option<Route>, StoreError> {
+    let (tenant, dialled) = (scene.tenant, scene.did);
+    scene
+        .app
+        .db
+        .read(move |conn| {
+            let Some(trunk) = trunks::find_outbound(conn, tenant)? else { return Ok(None) };
+            let dids = dids::on_trunk(conn, trunk.id)?;
+            let own = dids.iter().find(|did| Some(did.id) == dialled).or(dids.first());
+            let number = own.map(|did| did.spec.number.as_str().to_owned());
+            Ok(trunk.sip_trunk_id.map(|sip_trunk_id| Route { trunk: trunk.id, sip_trunk_id, number }))
+        })
+        .await
+}
+
+fn attributes(scene: &Scene, leg: LegId) -> HashMap<String, String> {
+    HashMap::from([
+        ("scaibox.call_id".to_owned(), scene.call.to_string()),
+        ("scaibox.leg_id".to_owned(), leg.to_string()),
+        ("scaibox.correlation_id".to_owned(), scene.correlation_id.to_string()),
+    ])
+}
+
+/// `sip:user@host:port;transport=tcp`, already checked by [`Destination`].
+fn aim_at_uri(request: &mut CreateSipParticipantRequest, uri: &str) {
+    let (scheme, rest) = uri.split_once(':').unwrap_or(("sip", uri));
+    let (user, host) = rest.split_once('@').unwrap_or(("", rest));
+    let (host, parameters) = host.split_once(';').unwrap_or((host, ""));
+    let wanted = parameters.split(';').find_map(|parameter| parameter.strip_prefix("transport="));
+    let transport = match wanted {
+        _ if scheme == "sips" => SipTransport::Tls,
+        Some("tcp") => SipTransport::Tcp,
+        Some("tls") => SipTransport::Tls,
+        _ => SipTransport::Udp,
+    };
+    request.sip_call_to = user.to_owned();
+    request.trunk =
+        Some(SipOutboundConfig { hostname: host.to_owned(), transport: transport as i32, ..Default::default() });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sip_uri_is_taken_apart_for_livekit() {
+        for (uri, user, host, transport) in [
+            ("sip:100@192.0.2.7", "100", "192.0.2.7", SipTransport::Udp),
+            ("sip:a.b@pbx.example:5062;transport=tcp", "a.b", "pbx.example:5062", SipTransport::Tcp),
+            ("sips:a@pbx.example", "a", "pbx.example", SipTransport::Tls),
+        ] {
+            let mut request = CreateSipParticipantRequest::default();
+            aim_at_uri(&mut request, uri);
+            let trunk = request.trunk.unwrap();
+            assert_eq!((request.sip_call_to.as_str(), trunk.hostname.as_str()), (user, host));
+            assert_eq!(trunk.transport, transport as i32);
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! `/v1/extensions`: where a call can ring.
+
+mod input;
+
+pub use input::{check, forwarding, ring_timeout};
+
+use input::read;
+
+use crate::{
+    app::App,
+    auth::{Caller, Permission},
+    error::ApiResult,
+    extract::{Body, Id},
+    nouns,
+    pages::{PageQuery, Paged, Params},
+};
+use axum::{Json, extract::State, http::StatusCode};
+use store::{
+    Transaction,
+    extensions::{Extension, ExtensionSpec},
+};
+use types::ExtensionId;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+#[utoipa::path(get, path = "/v1/extensions", operation_id = "list_extensions", tag = "extensions",
+    params(PageQuery), responses((status = 200, body = Paged<Extension>)))]
+async fn list(
+    State(app): State<App>,
+    caller: Caller,
+    Params(query): Params<PageQuery>,
+) -> ApiResult<Json<Paged<Extension>>> {
+    nouns::list(&app, &caller, query).await
+}
+
+#[utoipa::path(post, path = "/v1/extensions", operation_id = "create_extension", tag = "extensions",
+    request_body = ExtensionSpec, responses((status = 201, body = Extension)))]
+async fn create(State(app): State<App>, caller: Caller, body: Body) -> ApiResult<(StatusCode, Json<Extension>)> {
+    caller.require(Permission::ManageTelephony)?;
+    let spec = read(body.fields()?)?;
+    let write = move |tx: &Transaction<'_>, tenant| {
+        check(tx, tenant, &spec)?;
+        Ok(store::extensions::insert(tx, tenant, &spec)?)
+    };
+    Ok((StatusCode::CREATED, Json(nouns::change(&app, &caller, "extension.create", write).await?)))
+}
+
+#[utoipa::path(get, path = "/v1/extensions/{id}", operation_id = "find_extension", tag = "extensions",
+    params(("id" = String, Path)), responses((status = 200, body = Extension)))]
+async fn find(State(app): State<App>, caller: Caller, Id(id): Id<ExtensionId>) -> ApiResult<Json<Extension>> {
+    nouns::find(&app, &caller, id).await
+}
+
+#[utoipa::path(patch, path = "/v1/extensions/{id}", operation_id = "update_extension", tag = "extensions",
+    params(("id" = String, Path)), request_body = ExtensionSpec, responses((status = 200, body = Extension)))]
+async fn update(
+    State(app): State<App>,
+    caller: Caller,
+    Id(id): Id<ExtensionId>,
+    body: Body,
+) -> ApiResult<Json<Extension>> {
+    caller.require(Permission::ManageTelephony)?;
+    let write = move |tx: &Transaction<'_>, tenant| {
+        let current: Extension = store::find(tx, tenant, &id)?;
+        let fields = body.patch(&current.spec)?.keep("sip_password", current.spec.sip_password.as_ref());
+        let spec = read(fields)?;
+        check(tx, tenant, &spec)?;
+        Ok(store::extensions::update(tx, tenant, id, &spec)?)
+    };
+    Ok(Json(nouns::change(&app, &caller, "extension.update", write).await?))
+}
+
+#[utoipa::path(delete, path = "/v1/extensions/{id}", operation_id = "delete_extension", tag = "extensions",
+    params(("id" = String, Path)), responses((status = 204)))]
+async fn remove(State(app): State<App>, caller: Caller, Id(id): Id<ExtensionId>) -> ApiResult<StatusCode> {
+    nouns::remove::<Extension>(&app, &caller, Permission::ManageTelephony, "extension.delete", id).await
+}
+
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(list, create)).routes(routes!(find, update, remove))
+}

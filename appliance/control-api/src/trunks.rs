@@ -1,0 +1,10 @@
+//! Carrier connections. [`http`] stores what is asked for and answers at once; [`sync`] makes LiveKit
+//! and the carrier agree with it.
+
+pub mod http;
+mod input;
+pub mod numbers;
+mod outcome;
+pub mod sync;
+
+pub use http::routes;

@@ -1,0 +1,9 @@
+//! The public API: a real router on a real SQLite file, asked the way clients ask.
+
+mod access;
+mod bed;
+mod nouns;
+mod openapi;
+mod readiness;
+mod records;
+mod validation;
