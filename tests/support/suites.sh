@@ -1,0 +1,86 @@
+# Which checks are there, in which order, and what do they add up to?  Sourced by `box test`.
+
+SUITES=(fmt clippy deny bundle rust calls api acceptance)
+ACCEPTANCE_DIR=${ACCEPTANCE_DIR:-$ROOT/../shared/acceptance}
+PASSED=0 FAILED=0 FAILURES=()
+
+run_suites() {
+    local name chosen=("$@")
+    [ $# -gt 0 ] || chosen=("${SUITES[@]}")
+    for name in "${chosen[@]}"; do
+        [[ " ${SUITES[*]} " == *" $name "* ]] || refuse "no suite '$name'; there are: ${SUITES[*]}"
+    done
+    setup_test
+    OUT=$(mktemp -d)
+    trap 'rm -rf "$OUT"' EXIT
+    export PYTHONDONTWRITEBYTECODE=1
+    for name in "${chosen[@]}"; do
+        "suite_$name" || true
+    done
+    [ ${#FAILURES[@]} -eq 0 ] || say "failed: ${FAILURES[*]}"
+    echo "$PASSED passed, $FAILED failed"
+    [ "$FAILED" -eq 0 ]
+}
+
+add() { PASSED=$((PASSED + $1)) FAILED=$((FAILED + $2)); }
+
+# A check that passes or fails as a whole.
+whole() {
+    if step "$@"; then add 1 0; else
+        add 0 1
+        FAILURES+=("$1;")
+    fi
+}
+
+suite_fmt() { whole "formatting" cargo fmt --all --check; }
+suite_clippy() { whole "clippy" cargo clippy --locked --workspace --all-targets -- -D warnings; }
+suite_bundle() { whole "third-party binaries are the recorded ones" check_bundle; }
+
+suite_deny() {
+    build_deny || refuse "could not build cargo-deny"
+    whole "licences, bans and sources" "$DENY" check bans licenses sources
+}
+
+# counted WHAT COUNTER COMMAND…: shows the output and adds up what COUNTER finds in it.
+counted() {
+    local what=$1 counter=$2 log=$OUT/log status=0 found
+    shift 2
+    step "$what" log_to "$log" "$@" || status=$?
+    found=$("$counter" "$log")
+    add ${found:-0 0}
+    # A run that ended badly without naming a failed test has failed nevertheless.
+    if [ "$status" -ne 0 ]; then
+        [ "${found#* }" -gt 0 ] || add 0 1
+        FAILURES+=("$what;")
+    fi
+}
+
+log_to() {
+    local log=$1
+    shift
+    set -o pipefail
+    "$@" 2>&1 | tee "$log"
+}
+
+count_cargo() { awk '/^test result:/ { passed += $4; failed += $6 } END { print passed + 0, failed + 0 }' "$1"; }
+
+# The closing line of pytest: "3 failed, 20 passed, 1 error in 7.01s"; a client library may still talk after it.
+count_pytest() {
+    grep -E '(passed|failed|error).* in [0-9.]+s' "$1" | tail -n 1 | awk '{
+        for (n = 2; n <= NF; n++) { if ($n ~ /^passed/) p += $(n-1); if ($n ~ /^(failed|error)/) f += $(n-1) }
+    } END { print p + 0, f + 0 }'
+}
+
+count_closing() { awk '/^[0-9]+ passed, [0-9]+ failed$/ { passed = $1; failed = $3 } END { print passed + 0, failed + 0 }' "$1"; }
+
+suite_rust() { counted "Rust tests" count_cargo cargo test --locked --workspace --no-fail-fast; }
+suite_calls() { counted "calls" count_pytest "$VENV/bin/python" -m pytest tests/calls; }
+suite_api() { counted "API" count_pytest "$VENV/bin/python" -m pytest tests/api; }
+
+suite_acceptance() {
+    if [ ! -d "$ACCEPTANCE_DIR" ]; then
+        say "== acceptance suite: not run, there is no $ACCEPTANCE_DIR"
+        return
+    fi
+    counted "acceptance suite" count_closing "$VENV/bin/python" tests/support/acceptance.py "$ACCEPTANCE_DIR"
+}
