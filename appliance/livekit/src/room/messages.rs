@@ -116,11 +116,11 @@ impl RoomSession {
             Ok(moves) => moves,
             Err(error) => return self.end(Disconnect::Media(error.to_string()), true),
         };
+        self.announce_published();
         for change in moves {
             let event = self.track_event(change);
             self.event(event);
         }
-        self.announce_published();
     }
 
     fn track_event(&self, change: TrackMove) -> RoomEvent {

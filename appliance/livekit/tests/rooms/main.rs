@@ -29,6 +29,15 @@ async fn talk(a: &mut Member, a_codec: AudioCodec, b: &mut Member, b_codec: Audi
     }
 }
 
+/// The SIP participant's call status, as `member` sees it.
+async fn until_status(member: &mut Member, wanted: &str) {
+    let is = |event: &RoomEvent| match event {
+        RoomEvent::ParticipantUpdated(who) => who.attributes.get("sip.callStatus").is_some_and(|it| it == wanted),
+        _ => false,
+    };
+    member.until(wanted, |event| is(event).then_some(())).await;
+}
+
 /// From the first frame on nothing is missing, doubled or out of order.
 fn assert_unbroken(member: &Member, at_least: usize) {
     let numbers = member.numbers();
@@ -90,11 +99,7 @@ async fn attributes_digits_and_data_reach_the_others() {
     anna.until_subscribed_to("ben").await;
 
     anna.client.set_attributes([("sip.callStatus".to_owned(), "active".to_owned())].into());
-    let status = ben.until("the new status", |event| match event {
-        RoomEvent::ParticipantUpdated(who) => who.attributes.get("sip.callStatus").cloned(),
-        _ => None,
-    });
-    assert_eq!(status.await, "active");
+    until_status(&mut ben, "active").await;
 
     anna.client.send_dtmf(11, "#");
     let pound = RoomEvent::Dtmf { code: 11, digit: "#".to_owned(), from: "anna".to_owned() };
@@ -131,11 +136,7 @@ async fn audio_goes_on_while_signalling_is_lost_and_resumed() {
     chris.until_published().await;
     proxy.set_open(true);
     anna.until_event(&RoomEvent::Resumed).await;
-    let status = ben.until("the status set meanwhile", |event| match event {
-        RoomEvent::ParticipantUpdated(who) => who.attributes.get("sip.callStatus").cloned(),
-        _ => None,
-    });
-    assert_eq!(status.await, "hold");
+    until_status(&mut ben, "hold").await;
     anna.until_subscribed_to("chris").await;
     talk(&mut anna, PCMU, &mut ben, OPUS, 50).await;
     anna.until_heard(&ben).await;

@@ -9,6 +9,7 @@ use livekit::api::{Join, SipJoin};
 use livekit::room_client::{OwnedFrame, RoomClient};
 use livekit::{AudioCodec, AudioPacket, Certificate, JoinOptions, PublishTrack, RoomCodec, RoomEvent};
 use tokio::sync::mpsc;
+use tokio::time::{Instant, timeout_at};
 
 use crate::support::tokens;
 
@@ -22,6 +23,7 @@ pub struct Member {
     events: mpsc::Receiver<RoomEvent>,
     /// Audio heard so far, whatever was waited for.
     pub heard: Vec<AudioPacket>,
+    others: Vec<RoomEvent>,
     rtp_time: u32,
     sent: u32,
 }
@@ -29,31 +31,34 @@ pub struct Member {
 impl Member {
     pub async fn join(options: JoinOptions) -> Self {
         let (client, events) = RoomClient::join(options, LOOPBACK, certificate()).await.unwrap();
-        Self { client, events, heard: Vec::new(), rtp_time: 1000, sent: 0 }
+        Self { client, events, heard: Vec::new(), others: Vec::new(), rtp_time: 1000, sent: 0 }
     }
 
-    /// The first event that `pick` wants; others are forgotten, audio is kept.
+    /// The first event that `pick` wants, among those nobody asked for yet. Audio is kept.
     pub async fn until<T>(&mut self, what: &str, mut pick: impl FnMut(&RoomEvent) -> Option<T>) -> T {
-        let mut seen = Vec::new();
-        let waiting = async {
-            loop {
-                let event = self.events.recv().await.unwrap_or_else(|| panic!("{what}: it ended: {seen:?}"));
-                if is_silence(&event) {
-                    continue;
-                }
-                let picked = pick(&event);
-                match event {
-                    RoomEvent::Audio(packet) => self.heard.push(packet),
-                    other => seen.push(other),
-                }
-                if let Some(picked) = picked {
-                    return picked;
-                }
+        for (index, event) in self.others.iter().enumerate() {
+            if let Some(picked) = pick(event) {
+                self.others.remove(index);
+                return picked;
             }
-        };
-        match tokio::time::timeout(PATIENCE, waiting).await {
-            Ok(picked) => picked,
-            Err(_) => panic!("{what} did not happen, only {seen:?}"),
+        }
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let Ok(Some(event)) = timeout_at(deadline, self.events.recv()).await else {
+                panic!("{what} did not happen, only {:?}", self.others);
+            };
+            if is_silence(&event) {
+                continue;
+            }
+            let picked = pick(&event);
+            match event {
+                RoomEvent::Audio(packet) => self.heard.push(packet),
+                other if picked.is_none() => self.others.push(other),
+                _ => {}
+            }
+            if let Some(picked) = picked {
+                return picked;
+            }
         }
     }
 
@@ -104,7 +109,7 @@ impl Member {
 
     /// Takes what has arrived and is not looked at yet.
     pub fn collect(&mut self) -> Vec<RoomEvent> {
-        let mut others = Vec::new();
+        let mut others = std::mem::take(&mut self.others);
         while let Ok(event) = self.events.try_recv() {
             match event {
                 silence if is_silence(&silence) => {}
