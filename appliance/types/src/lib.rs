@@ -7,7 +7,9 @@ pub mod control;
 mod correlation;
 mod e164;
 mod end_reason;
+pub mod firewall;
 mod ids;
+pub mod network;
 mod redacted;
 
 pub use correlation::CorrelationId;
