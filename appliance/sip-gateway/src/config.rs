@@ -41,7 +41,7 @@ pub struct LiveKit {
 #[serde(deny_unknown_fields)]
 pub struct Sip {
     pub listen: SocketAddr,
-    /// The address in Contact and Via; the listening address when it is left out.
+    /// The address in Contact and Via; found for each peer when it is left out (`crate::addresses`).
     pub advertise_ip: Option<IpAddr>,
     #[serde(default = "both")]
     pub transports: Vec<Transport>,
@@ -69,7 +69,7 @@ pub struct Rtp {
     pub end: u16,
     /// Where RTP sockets are bound.
     pub ip: IpAddr,
-    /// The address in SDP; `ip` when it is left out.
+    /// The address in SDP; found for each peer when it is left out.
     pub advertise_ip: Option<IpAddr>,
     /// Seconds without RTP before a call ends, once RTP has flowed.
     #[serde(default = "fifteen")]
@@ -117,21 +117,13 @@ impl Config {
             self.rtp.end
         );
         anyhow::ensure!(!self.sip.transports.is_empty(), "sip.transports is empty: name \"udp\" or \"tcp\"");
-        let advertised = self.advertise_ip();
-        anyhow::ensure!(
-            !advertised.is_unspecified(),
-            "sip.listen is {}: set sip.advertise_ip to an address that phones can reach",
-            self.sip.listen
-        );
+        for (key, ip) in [("sip", self.sip.advertise_ip), ("rtp", self.rtp.advertise_ip)] {
+            anyhow::ensure!(
+                ip.is_none_or(|ip| !ip.is_unspecified()),
+                "{key}.advertise_ip is a wildcard: set an address that phones can reach, or leave it out"
+            );
+        }
         Ok(())
-    }
-
-    pub fn advertise_ip(&self) -> IpAddr {
-        self.sip.advertise_ip.unwrap_or(self.sip.listen.ip())
-    }
-
-    pub fn media_ip(&self) -> IpAddr {
-        self.rtp.advertise_ip.unwrap_or(if self.rtp.ip.is_unspecified() { self.advertise_ip() } else { self.rtp.ip })
     }
 }
 
@@ -163,13 +155,15 @@ mod tests {
         let config: Config = toml_of(GOOD).unwrap();
         config.check().unwrap();
         assert_eq!(config.room_codec, RoomCodec::Auto);
-        assert_eq!(config.media_ip(), config.advertise_ip());
     }
 
     #[test]
-    fn a_wildcard_address_without_an_advertised_one_is_refused() {
-        let config = toml_of(&GOOD.replace("127.0.0.1:5060", "0.0.0.0:5060")).unwrap();
-        assert!(config.check().unwrap_err().to_string().contains("sip.advertise_ip"));
+    fn a_wildcard_may_be_listened_on_but_not_advertised() {
+        let listening = GOOD.replace("127.0.0.1:5060", "0.0.0.0:5060");
+        toml_of(&listening).unwrap().check().unwrap();
+        let advertised = listening.replace("[rtp]", "advertise_ip = \"0.0.0.0\"\n[rtp]");
+        let refused = toml_of(&advertised).unwrap().check().unwrap_err().to_string();
+        assert!(refused.contains("sip.advertise_ip"), "{refused}");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What may the control plane ask of the gateway?
 //!
-//! The Unix socket described in [`types::control`]: health, legs and their commands, registrations.
+//! The Unix socket described in [`types::control`]: health, legs and their commands, registrations,
+//! and our addresses as `network-info` finds them ([`types::network`]).
 
 use crate::{
     gateway::Gateway,
@@ -18,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use types::{
     TrunkId,
     control::{Dtmf, GatewayHealth, LegView, Refusal, RegistrationSet, RegistrationView, Reject},
+    network::Addresses,
 };
 
 type App = State<Arc<Gateway>>;
@@ -41,6 +43,7 @@ fn router(gateway: Arc<Gateway>) -> Router {
         .route("/v1/legs/{id}/dtmf", post(dtmf))
         .route("/v1/registrations", get(registrations).put(set_registrations))
         .route("/v1/registrations/{trunk}/refresh", post(refresh))
+        .route("/v1/addresses", get(addresses).put(set_addresses))
         .with_state(gateway)
 }
 
@@ -97,6 +100,18 @@ async fn refresh(State(gateway): App, Path(trunk): Path<TrunkId>) -> StatusCode 
         true => StatusCode::NO_CONTENT,
         false => StatusCode::NOT_FOUND,
     }
+}
+
+async fn addresses(State(gateway): App) -> Json<Addresses> {
+    Json(gateway.addresses.told())
+}
+
+async fn set_addresses(State(gateway): App, Json(told): Json<Addresses>) -> Json<Addresses> {
+    if gateway.addresses.learn(told.clone()) {
+        tracing::info!(egress.ip = ?told.egress, "our addresses changed: all trunks register anew");
+        gateway.registrations.refresh_all();
+    }
+    Json(told)
 }
 
 /// 204, or a [`Refusal`] with the status that fits.

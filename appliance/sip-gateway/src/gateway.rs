@@ -1,6 +1,8 @@
 //! What do all calls of this process share?
 
-use crate::{config::Config, legs::Legs, media_thread::MediaPool, registrations::Registrations};
+use crate::{
+    addresses::AddressBook, config::Config, legs::Legs, media_thread::MediaPool, registrations::Registrations,
+};
 use daemon::{spool::Spool, unix_http};
 use livekit::{
     Certificate,
@@ -21,6 +23,7 @@ use types::control::GatewayHealth;
 /// Everything a call needs; one per process.
 pub struct Gateway {
     pub config: Config,
+    pub addresses: Arc<AddressBook>,
     pub endpoint: sip::Endpoint,
     pub bus: Bus,
     pub io: IoInfo,

@@ -1,10 +1,11 @@
 //! SIP and RTP on one side, LiveKit rooms on the other.
 //!
-//! Table of contents: [`config`], what all calls share ([`gateway`]), calls that come ([`inbound`]),
+//! Table of contents: [`config`], our [`addresses`], what all calls share ([`gateway`]), calls that come ([`inbound`]),
 //! calls that livekit-server asks for ([`outbound`]), transfers ([`transfer`]), one call's life
 //! ([`leg`], decided in [`leg_state`]), its audio ([`media_thread`]), carriers ([`registrations`]),
 //! and what the control plane may ask ([`control`]).
 
+mod addresses;
 mod config;
 mod control;
 mod gateway;
@@ -18,6 +19,7 @@ mod participant;
 mod registrations;
 mod transfer;
 
+use addresses::AddressBook;
 use anyhow::Context;
 use config::{Config, Transport};
 use daemon::{spool::Spool, unix_http};
@@ -80,12 +82,14 @@ async fn start(
     config: Config,
     ended: &CancellationToken,
 ) -> anyhow::Result<(Arc<Gateway>, mpsc::Receiver<sip::InboundCall>)> {
+    let addresses = Arc::new(AddressBook::new(&config));
+    let advertised = addresses.clone();
     let (endpoint, calls) = sip::Endpoint::bind(
         sip::SipConfig {
             listen: config.sip.listen,
             udp: config.sip.transports.contains(&Transport::Udp),
             tcp: config.sip.transports.contains(&Transport::Tcp),
-            advertise: config.advertise_ip(),
+            advertise: sip::Advertise::new(move |peer| advertised.sip_towards(peer)),
             user_agent: format!("ScaiBox sip-gateway/{}", env!("CARGO_PKG_VERSION")),
             hide: config.sip.hide_inbound_port,
         },
@@ -98,6 +102,7 @@ async fn start(
         io: IoInfo::new(bus.clone()),
         rpc: SipInternal::new(bus.clone()),
         bus,
+        addresses,
         endpoint,
         media: MediaPool::start(threads),
         certificate: Certificate::generate()?,

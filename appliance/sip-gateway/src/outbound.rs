@@ -12,7 +12,11 @@ use livekit::{
     psrpc::{ErrorCode, Registration, RpcError},
 };
 use sip::{Credentials, OutboundInvite, Transport, header};
-use std::{sync::Arc, time::Instant};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Instant,
+};
 use types::control::LegEndCause;
 
 /// Serves requests until the registration is closed.
@@ -25,10 +29,10 @@ async fn create(gateway: Arc<Gateway>, request: Request, deadline: Instant) -> R
     if gateway.is_stopping() {
         return Err(RpcError::unavailable("the gateway is stopping"));
     }
-    let invite = invite_of(&gateway, &request)?;
+    let (invite, peer) = invite_of(&gateway, &request).await?;
     let (identity, sip_call_id, wait) =
         (request.participant_identity.clone(), request.sip_call_id.clone(), request.wait_until_answered);
-    let Dialing { leg, joined, answered } = dial(&gateway, request, invite).await?;
+    let Dialing { leg, joined, answered } = dial(&gateway, request, invite, peer.ip()).await?;
     tokio::spawn(leg.run());
     let outcome = tokio::time::timeout_at(deadline.into(), if wait { answered } else { joined }).await;
     match outcome {
@@ -39,8 +43,8 @@ async fn create(gateway: Arc<Gateway>, request: Request, deadline: Instant) -> R
     }
 }
 
-/// The INVITE without its session description.
-fn invite_of(gateway: &Gateway, request: &Request) -> Result<OutboundInvite, RpcError> {
+/// The INVITE without its session description, and where it goes.
+async fn invite_of(gateway: &Gateway, request: &Request) -> Result<(OutboundInvite, SocketAddr), RpcError> {
     if request.call_to.is_empty() || request.address.is_empty() {
         return Err(RpcError::new(ErrorCode::InvalidArgument, "sip_call_to and the trunk's address must be set"));
     }
@@ -55,8 +59,11 @@ fn invite_of(gateway: &Gateway, request: &Request) -> Result<OutboundInvite, Rpc
             ));
         }
     };
+    let request_uri = format!("sip:{}@{}{suffix}", request.call_to, request.address);
+    let peer = gateway.endpoint.locate(&request_uri, transport).await;
+    let peer = peer.map_err(|error| RpcError::unavailable(format!("the call cannot be sent: {error}")))?;
     let from_host = match request.hostname.is_empty() {
-        true => gateway.config.advertise_ip().to_string(),
+        true => host_of(gateway.addresses.sip_towards(peer.ip())),
         false => request.hostname.clone(),
     };
     let display = match &request.display_name {
@@ -68,16 +75,25 @@ fn invite_of(gateway: &Gateway, request: &Request) -> Result<OutboundInvite, Rpc
     let to_user = if request.to_user_override.is_empty() { &request.call_to } else { &request.to_user_override };
     let credentials = (!request.username.is_empty())
         .then(|| Credentials { user: request.username.clone(), password: request.password.clone() });
-    Ok(OutboundInvite {
-        request_uri: format!("sip:{}@{}{suffix}", request.call_to, request.address),
+    let invite = OutboundInvite {
+        request_uri,
         from: format!("{display}<sip:{}@{from_host}>", request.number),
         to: format!("<sip:{to_user}@{}>", request.address),
-        destination: None,
+        destination: Some(peer.to_string()),
         transport,
         credentials,
         headers: request.headers.clone().into_iter().collect(),
         ..OutboundInvite::default()
-    })
+    };
+    Ok((invite, peer))
+}
+
+/// As a URI writes it.
+fn host_of(ip: IpAddr) -> String {
+    match ip {
+        IpAddr::V4(ip) => ip.to_string(),
+        IpAddr::V6(ip) => format!("[{ip}]"),
+    }
 }
 
 /// After an INVITE was sent, an error must not make SDKs dial again.

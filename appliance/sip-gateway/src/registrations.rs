@@ -65,6 +65,13 @@ impl Registrations {
         entries.get(&trunk).is_some_and(|entry| entry.orders.send(Order::Refresh).is_ok())
     }
 
+    /// Registers all trunks now: we are to be found at another address.
+    pub fn refresh_all(&self) {
+        for entry in self.entries.lock().values() {
+            entry.orders.send(Order::Refresh).ok();
+        }
+    }
+
     pub fn views(&self) -> Vec<RegistrationView> {
         self.entries.lock().values().map(|entry| entry.view.lock().clone()).collect()
     }

@@ -1,6 +1,7 @@
 //! Where does an endpoint listen, and as what does it present itself?
 
-use std::net::{IpAddr, SocketAddr};
+use crate::Advertise;
+use std::net::SocketAddr;
 
 #[derive(Debug, Clone)]
 pub struct SipConfig {
@@ -9,7 +10,7 @@ pub struct SipConfig {
     pub udp: bool,
     pub tcp: bool,
     /// The address that peers are told to come back to.
-    pub advertise: IpAddr,
+    pub advertise: Advertise,
     pub user_agent: String,
     /// No 100 Trying before the call is known to be wanted.
     pub hide: bool,

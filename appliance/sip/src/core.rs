@@ -9,6 +9,7 @@ use crate::digest::NonceKey;
 use crate::ids::new_branch;
 use crate::message::{Headers, Request, Response};
 use crate::outbound::Offer;
+use crate::register::Binding;
 use crate::resolve::{Resolver, Target};
 use crate::stack::Stack;
 use crate::transport::{Flow, Sockets, Transport};
@@ -37,34 +38,35 @@ pub(crate) struct Core {
     pub answered: Mutex<HashMap<(String, String), Arc<Offer>>>,
     /// Call-ID, From-tag and CSeq of INVITEs being served (RFC 3261 section 8.2.2.2).
     pub serving: Mutex<HashSet<(String, String, u32)>>,
-    /// Call-ID and last CSeq of each registration.
-    pub registrations: Mutex<HashMap<String, (String, u32)>>,
+    pub registrations: Mutex<HashMap<String, Binding>>,
     pub nonces: NonceKey,
     pub resolver: Resolver,
 }
 
 impl Core {
-    pub fn contact(&self, user: &str, transport: Transport) -> String {
+    /// Where we are, for the peer at the other end of `flow`.
+    pub fn contact(&self, user: &str, flow: &Flow) -> String {
         let at = if user.is_empty() { String::new() } else { format!("{}@", escape_user(user)) };
-        let suffix = match transport {
+        let suffix = match flow.transport() {
             Transport::Udp => "",
             Transport::Tcp => ";transport=tcp",
         };
-        format!("<sip:{at}{}{suffix}>", self.sent_by())
+        format!("<sip:{at}{}{suffix}>", self.sent_by(flow))
     }
 
-    fn sent_by(&self) -> String {
-        format!("{}:{}", bracketed(&self.config.advertise.to_string()), self.sockets.local.port())
+    fn sent_by(&self, flow: &Flow) -> String {
+        let ip = self.config.advertise.towards(flow.peer.ip());
+        format!("{}:{}", bracketed(&ip.to_string()), self.sockets.local.port())
     }
 
-    pub fn via(&self, transport: Transport) -> String {
-        format!("SIP/2.0/{} {};branch={};rport", transport.name(), self.sent_by(), new_branch())
+    pub fn via(&self, flow: &Flow) -> String {
+        format!("SIP/2.0/{} {};branch={};rport", flow.transport().name(), self.sent_by(flow), new_branch())
     }
 
     /// A request with what every request has; the caller adds who and what.
-    pub fn request(&self, method: &str, uri: &str, transport: Transport) -> Request {
+    pub fn request(&self, method: &str, uri: &str, flow: &Flow) -> Request {
         let mut headers = Headers::default();
-        headers.push("Via", self.via(transport));
+        headers.push("Via", self.via(flow));
         headers.push("Max-Forwards", "70");
         headers.push("User-Agent", self.config.user_agent.clone());
         Request { method: method.to_owned(), uri: uri.to_owned(), headers, body: Vec::new() }
@@ -106,7 +108,7 @@ impl Core {
     ) -> Result<Response, SipError> {
         let mut tries = 1;
         loop {
-            self.renew(&mut request, flow.transport(), next_cseq());
+            self.renew(&mut request, flow, next_cseq());
             proofs.apply(&mut request);
             let response = self.exchange(&request, flow).await?;
             if tries == MAX_TRIES || !proofs.learn(&response) {
@@ -117,8 +119,8 @@ impl Core {
     }
 
     /// A new try of the same request is a new transaction.
-    pub fn renew(&self, request: &mut Request, transport: Transport, cseq: u32) {
-        let via = self.via(transport);
+    pub fn renew(&self, request: &mut Request, flow: &Flow, cseq: u32) {
+        let via = self.via(flow);
         request.headers.set("CSeq", format!("{cseq} {}", request.method));
         request.headers.0.retain(|(name, _)| !name.eq_ignore_ascii_case("via"));
         request.headers.0.insert(0, ("Via".to_owned(), via));

@@ -186,16 +186,16 @@ impl Inner {
     }
 
     /// A request inside the dialog; the CSeq comes with [`Core::renew`].
-    pub fn request(&self, method: &str, transport: Transport) -> Request {
+    pub fn request(&self, method: &str, flow: &Flow) -> Request {
         let (target, routes) = {
             let state = self.state.lock();
             (state.remote_target.clone(), state.route_set.clone())
         };
-        let mut request = self.core.request(method, &target, transport);
+        let mut request = self.core.request(method, &target, flow);
         request.headers.push("From", self.local.clone());
         request.headers.push("To", self.remote.clone());
         request.headers.push("Call-ID", self.id.call_id.clone());
-        request.headers.push("Contact", self.core.contact(&self.local_user, transport));
+        request.headers.push("Contact", self.core.contact(&self.local_user, flow));
         for route in routes {
             request.headers.push("Route", route);
         }
@@ -235,7 +235,7 @@ impl Inner {
         body: Option<(&str, Vec<u8>)>,
     ) -> Result<Response, SipError> {
         let flow = self.next_hop().await?;
-        let mut request = self.request(method, flow.transport());
+        let mut request = self.request(method, &flow);
         request.headers.extend(headers);
         if let Some((content_type, body)) = body {
             request.headers.push("Content-Type", content_type);
@@ -304,13 +304,13 @@ impl Inner {
 
     async fn reoffer(&self, sdp: Vec<u8>) -> Result<Vec<u8>, SipError> {
         let flow = self.next_hop().await?;
-        let mut request = self.request("INVITE", flow.transport());
+        let mut request = self.request("INVITE", &flow);
         request.headers.push("Content-Type", "application/sdp");
         request.headers.push("Allow", crate::guard::ALLOW);
         request.body = sdp;
         for _ in 0..MAX_TRIES {
             let cseq = self.next_cseq();
-            self.core.renew(&mut request, flow.transport(), cseq);
+            self.core.renew(&mut request, &flow, cseq);
             self.state.lock().proofs.apply(&mut request);
             let response = self.core.exchange(&request, &flow).await?;
             if response.is_success() {
@@ -336,7 +336,7 @@ impl Inner {
     /// ACK for the 200 to `invite`, with its credentials; kept to be repeated.
     pub async fn acknowledge(&self, cseq: u32, invite: &Request) -> Result<(), SipError> {
         let flow = self.next_hop().await?;
-        let mut ack = self.request("ACK", flow.transport());
+        let mut ack = self.request("ACK", &flow);
         ack.headers.push("CSeq", format!("{cseq} ACK"));
         for field in ["Authorization", "Proxy-Authorization"] {
             if let Some(value) = invite.headers.first(field) {
@@ -367,7 +367,7 @@ impl Inner {
         }
         let (progress, receiver) = mpsc::channel(32);
         let flow = self.next_hop().await?;
-        let mut request = self.request("REFER", flow.transport());
+        let mut request = self.request("REFER", &flow);
         request.headers.push("Refer-To", as_refer_to(refer_to));
         request.headers.extend(&without_refer_to(headers));
         let mut proofs = self.state.lock().proofs.clone();

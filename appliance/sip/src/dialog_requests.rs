@@ -184,7 +184,7 @@ impl Inner {
     fn offer_answer(&self, pending: &PendingInvite, given: ReinviteAnswer) -> crate::message::Response {
         let mut response = self.core.answer(&pending.request, given.code, None, None);
         if response.is_success() {
-            let contact = self.core.contact(&self.local_user, pending.flow.transport());
+            let contact = self.core.contact(&self.local_user, &pending.flow);
             response.headers.push("Contact", contact);
             response.headers.push("Allow", crate::guard::ALLOW);
             if let Some(sdp) = given.sdp {

@@ -58,6 +58,11 @@ impl Endpoint {
         self.0.sockets.local
     }
 
+    /// Where a call to `uri` goes, for whoever must know before making its offer. `transport` beats the URI's.
+    pub async fn locate(&self, uri: &str, transport: Option<Transport>) -> Result<SocketAddr, SipError> {
+        self.0.resolve(&crate::outbound::uri_target(uri, transport)?).await
+    }
+
     pub async fn invite(&self, invite: OutboundInvite) -> Result<OutboundCall, SipError> {
         crate::outbound::start(self.0.clone(), invite).await
     }
@@ -72,8 +77,8 @@ impl Endpoint {
         let target = Target::of_place(place, transport)?;
         let flow = self.0.flow_to(&target).await?;
         let uri = format!("sip:{place}");
-        let mut request = self.0.request("OPTIONS", &uri, transport);
-        let from = self.0.contact("", transport);
+        let mut request = self.0.request("OPTIONS", &uri, &flow);
+        let from = self.0.contact("", &flow);
         request.headers.push("From", format!("{from};tag={}", crate::new_tag()));
         request.headers.push("To", format!("<{uri}>"));
         request.headers.push("Call-ID", crate::new_call_id());

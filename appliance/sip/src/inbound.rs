@@ -205,7 +205,7 @@ impl InboundCall {
         for route in self.pending.request.headers.all("Record-Route") {
             response.headers.push("Record-Route", route);
         }
-        let contact = self.pending.core.contact(&self.info.request_user, self.info.transport);
+        let contact = self.pending.core.contact(&self.info.request_user, &self.pending.flow);
         response.headers.push("Contact", contact);
     }
 

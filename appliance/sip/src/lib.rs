@@ -10,6 +10,7 @@
 //!
 //! SDP and RTP: crate `media`. Rooms: crate `livekit`. Who may call whom: `sip-gateway`.
 
+mod advertise;
 mod auth;
 mod body;
 mod config;
@@ -34,6 +35,7 @@ mod stack;
 mod transport;
 pub mod uri;
 
+pub use advertise::Advertise;
 pub use auth::Credentials;
 pub use config::SipConfig;
 pub use dialog::{Dialog, DialogEvent, ReferProgress, ReinviteAnswer, TerminatedCause};

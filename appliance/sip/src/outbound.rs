@@ -143,12 +143,17 @@ pub(crate) async fn start(core: Arc<Core>, invite: OutboundInvite) -> Result<Out
 }
 
 fn target_of(invite: &OutboundInvite) -> Result<Target, SipError> {
-    let default = invite.transport.unwrap_or_default();
-    let mut target = match &invite.destination {
-        Some(place) => Target::of_place(place, default)?,
-        None => Target::of_uri(&invite.request_uri, default)?,
-    };
-    target.transport = invite.transport.unwrap_or(target.transport);
+    let target = uri_target(&invite.request_uri, invite.transport)?;
+    match &invite.destination {
+        Some(place) => Target::of_place(place, target.transport),
+        None => Ok(target),
+    }
+}
+
+/// `transport` beats the URI's parameter.
+pub(crate) fn uri_target(uri: &str, transport: Option<Transport>) -> Result<Target, SipError> {
+    let mut target = Target::of_uri(uri, transport.unwrap_or_default())?;
+    target.transport = transport.unwrap_or(target.transport);
     Ok(target)
 }
 
@@ -176,12 +181,11 @@ fn invite_request(offer: &Offer, invite: &OutboundInvite) -> Result<Request, Sip
     if SipUri::parse(&invite.request_uri).is_none() || NameAddr::parse(&invite.to).is_none() {
         return Err(SipError::BadAddress(invite.request_uri.clone()));
     }
-    let transport = offer.flow.transport();
-    let mut request = offer.core.request("INVITE", &invite.request_uri, transport);
+    let mut request = offer.core.request("INVITE", &invite.request_uri, &offer.flow);
     request.headers.push("From", offer.from.clone());
     request.headers.push("To", bracketed_address(&invite.to));
     request.headers.push("Call-ID", offer.call_id.clone());
-    request.headers.push("Contact", offer.core.contact(&offer.local_user, transport));
+    request.headers.push("Contact", offer.core.contact(&offer.local_user, &offer.flow));
     request.headers.push("Allow", crate::guard::ALLOW);
     request.headers.extend(&invite.headers);
     if let Some(sdp) = &invite.sdp {
@@ -205,7 +209,7 @@ impl Attempt {
 
     async fn try_once(&mut self) -> Result<End, SipError> {
         let offer = self.offer.clone();
-        offer.core.renew(&mut self.request, offer.flow.transport(), self.cseq);
+        offer.core.renew(&mut self.request, &offer.flow, self.cseq);
         self.proofs.apply(&mut self.request);
         let mut responses = offer.core.send(&self.request, &offer.flow).await?;
         let (mut provisional, mut cancel_sent) = (false, false);

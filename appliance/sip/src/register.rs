@@ -9,7 +9,7 @@ use crate::header::NameAddr;
 use crate::ids::{first_cseq, new_call_id, new_tag};
 use crate::message::{Headers, Request, Response};
 use crate::resolve::Target;
-use crate::transport::Transport;
+use crate::transport::{Flow, Transport};
 use crate::{SipError, uri::SipUri};
 use std::time::Duration;
 
@@ -29,6 +29,19 @@ pub struct RegisterRequest {
     pub expires: Duration,
 }
 
+/// What a registrar knows us by, from one REGISTER to the next.
+pub(crate) struct Binding {
+    call_id: String,
+    cseq: u32,
+    contact: Option<String>,
+}
+
+impl Binding {
+    fn new() -> Self {
+        Binding { call_id: new_call_id(), cseq: first_cseq(), contact: None }
+    }
+}
+
 /// What came of one REGISTER.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RegisterOutcome {
@@ -45,17 +58,17 @@ pub(crate) async fn register(core: &Core, request: &RegisterRequest) -> Register
     let mut expires = request.expires.as_secs();
     let first = attempt(core, request, expires).await;
     let outcome = match first {
-        Ok(response) => match too_brief(&response).filter(|least| expires > 0 && *least > expires) {
+        Ok(answered) => match too_brief(&answered.0).filter(|least| expires > 0 && *least > expires) {
             Some(least) => {
                 expires = least;
                 attempt(core, request, least).await
             }
-            None => Ok(response),
+            None => Ok(answered),
         },
         error => error,
     };
     match outcome {
-        Ok(response) => outcome_of(core, request, &response, expires),
+        Ok((response, contact)) => outcome_of(&response, &contact, expires),
         Err(error) => {
             RegisterOutcome { code: error.code(), reason: error.to_string(), expires: None, retry_after: None }
         }
@@ -68,46 +81,67 @@ fn too_brief(response: &Response) -> Option<u64> {
     (response.code == 423 && least <= 86_400).then_some(least)
 }
 
-async fn attempt(core: &Core, request: &RegisterRequest, expires: u64) -> Result<Response, SipError> {
+/// The final answer, and the Contact it is about.
+async fn attempt(core: &Core, request: &RegisterRequest, expires: u64) -> Result<(Response, String), SipError> {
     let place = request.proxy.as_ref().unwrap_or(&request.registrar);
     let flow = core.flow_to(&Target::of_place(place, request.transport)?).await?;
-    let message = message(core, request, expires)?;
+    let (message, contact) = message(core, request, expires, &flow)?;
     let mut proofs = Proofs::new(request.credentials.clone());
-    core.exchange_proven(message, &flow, &mut proofs, || next_cseq(core, &request.key)).await
+    let response = core.exchange_proven(message, &flow, &mut proofs, || next_cseq(core, &request.key)).await?;
+    remember(core, &request.key, &response, Some(contact.clone()).filter(|_| expires > 0));
+    Ok((response, contact))
 }
 
-fn message(core: &Core, request: &RegisterRequest, expires: u64) -> Result<Request, SipError> {
+fn message(core: &Core, request: &RegisterRequest, expires: u64, flow: &Flow) -> Result<(Request, String), SipError> {
     let bad = || SipError::BadAddress(request.aor.clone());
     let aor = request.aor.strip_prefix("sip:").unwrap_or(&request.aor);
     let (user, domain) = aor.rsplit_once('@').ok_or_else(bad)?;
     let aor = format!("sip:{}@{domain}", escape_user(user));
     SipUri::parse(&aor).ok_or_else(bad)?;
     let registrar = request.registrar.strip_prefix("sip:").unwrap_or(&request.registrar);
-    let mut message = core.request("REGISTER", &format!("sip:{registrar}"), request.transport);
+    let mut message = core.request("REGISTER", &format!("sip:{registrar}"), flow);
     message.headers.push("From", format!("<{aor}>;tag={}", new_tag()));
     message.headers.push("To", format!("<{aor}>"));
     message.headers.push("Call-ID", call_id(core, &request.key));
-    message.headers.push("Contact", core.contact(user, request.transport));
+    let contact = core.contact(user, flow);
+    message.headers.push("Contact", contact.clone());
+    if let Some(outdated) = outdated(core, &request.key, &contact) {
+        message.headers.push("Contact", format!("{outdated};expires=0"));
+    }
     message.headers.push("Expires", expires.to_string());
     message.headers.push("Allow", crate::guard::ALLOW);
-    Ok(message)
+    Ok((message, contact))
+}
+
+fn with_binding<T>(core: &Core, key: &str, work: impl FnOnce(&mut Binding) -> T) -> T {
+    work(core.registrations.lock().entry(key.to_owned()).or_insert_with(Binding::new))
 }
 
 fn call_id(core: &Core, key: &str) -> String {
-    let mut registrations = core.registrations.lock();
-    let entry = registrations.entry(key.to_owned());
-    entry.or_insert_with(|| (new_call_id(), first_cseq())).0.clone()
+    with_binding(core, key, |binding| binding.call_id.clone())
 }
 
 fn next_cseq(core: &Core, key: &str) -> u32 {
-    let mut registrations = core.registrations.lock();
-    let entry = registrations.entry(key.to_owned()).or_insert_with(|| (new_call_id(), first_cseq()));
-    entry.1 += 1;
-    entry.1
+    with_binding(core, key, |binding| {
+        binding.cseq += 1;
+        binding.cseq
+    })
 }
 
-fn outcome_of(core: &Core, request: &RegisterRequest, response: &Response, asked: u64) -> RegisterOutcome {
-    let ours = SipUri::parse(core.contact("", request.transport).trim_matches(['<', '>']));
+/// The Contact that the registrar still has when ours has changed: calls to it would reach somebody else.
+fn outdated(core: &Core, key: &str, contact: &str) -> Option<String> {
+    with_binding(core, key, |binding| binding.contact.clone().filter(|known| known != contact))
+}
+
+/// A registrar that refuses may dislike two Contacts: the outdated one is not named to it again.
+fn remember(core: &Core, key: &str, response: &Response, contact: Option<String>) {
+    if !matches!(response.code, 408 | 423 | 500..) {
+        with_binding(core, key, |binding| binding.contact = contact);
+    }
+}
+
+fn outcome_of(response: &Response, contact: &str, asked: u64) -> RegisterOutcome {
+    let ours = SipUri::parse(contact.trim_matches(['<', '>']));
     let granted = response.is_success().then(|| granted(&response.headers, ours.as_ref()).unwrap_or(asked));
     let retry_after = response.headers.first("Retry-After").and_then(seconds);
     RegisterOutcome {

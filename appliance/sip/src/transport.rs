@@ -29,6 +29,8 @@ const IDLE: Duration = Duration::from_secs(3600);
 const MAX_CONNECTIONS: usize = 2000;
 const OUT_QUEUE: usize = 512;
 const IN_QUEUE: usize = 1024;
+/// A free UDP port may be taken for TCP; so often another one is tried.
+const PORT_TRIES: u32 = 16;
 
 /// How a SIP message travels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -128,20 +130,18 @@ impl Sockets {
         config: &SipConfig,
         cancel: CancellationToken,
     ) -> Result<(Arc<Sockets>, mpsc::Receiver<Arrival>), SipError> {
-        let failed = |addr| move |source| SipError::Bind { addr, source };
-        let mut local = config.listen;
-        let mut udp = None;
-        if config.udp {
-            let socket = UdpSocket::bind(local).await.map_err(failed(local))?;
-            local = socket.local_addr().map_err(failed(local))?;
-            udp = Some(Arc::new(socket));
+        let mut opened = open(config).await;
+        for _ in 1..PORT_TRIES {
+            match opened {
+                Err(SipError::Bind { ref source, .. })
+                    if config.listen.port() == 0 && source.kind() == io::ErrorKind::AddrInUse =>
+                {
+                    opened = open(config).await;
+                }
+                _ => break,
+            }
         }
-        let mut listener = None;
-        if config.tcp {
-            let socket = TcpListener::bind(local).await.map_err(failed(local))?;
-            local = socket.local_addr().map_err(failed(local))?;
-            listener = Some(socket);
-        }
+        let (local, udp, listener) = opened?;
         let (arrivals, queue) = mpsc::channel(IN_QUEUE);
         let sockets = Sockets { local, udp, tcp: listener.is_some(), connections: Mutex::default(), arrivals, cancel };
         let sockets = Arc::new(sockets);
@@ -216,6 +216,25 @@ impl Sockets {
         });
         flow
     }
+}
+
+/// The sockets that `config` wants, on one port.
+async fn open(config: &SipConfig) -> Result<(SocketAddr, Option<Arc<UdpSocket>>, Option<TcpListener>), SipError> {
+    let failed = |addr| move |source| SipError::Bind { addr, source };
+    let mut local = config.listen;
+    let mut udp = None;
+    if config.udp {
+        let socket = UdpSocket::bind(local).await.map_err(failed(local))?;
+        local = socket.local_addr().map_err(failed(local))?;
+        udp = Some(Arc::new(socket));
+    }
+    let mut listener = None;
+    if config.tcp {
+        let socket = TcpListener::bind(local).await.map_err(failed(local))?;
+        local = socket.local_addr().map_err(failed(local))?;
+        listener = Some(socket);
+    }
+    Ok((local, udp, listener))
 }
 
 /// Drops a dead connection from the table, never a newer one to the same peer.

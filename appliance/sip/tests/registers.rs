@@ -4,6 +4,8 @@ mod common;
 
 use common::*;
 use sip::{Credentials, RegisterOutcome, RegisterRequest, Transport};
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 fn request(registrar: std::net::SocketAddr, expires: u64) -> RegisterRequest {
@@ -104,4 +106,56 @@ async fn a_registrar_that_cannot_be_reached_over_tcp_is_503() {
     let mut request = request(nobody, 60);
     request.transport = Transport::Tcp;
     assert_eq!(soon(side.endpoint.register(&request)).await.code, 503);
+}
+
+/// An endpoint whose address changes, and the way to change it.
+async fn moving() -> (Side, Arc<Mutex<IpAddr>>) {
+    let address = Arc::new(Mutex::new("192.0.2.1".parse().unwrap()));
+    let now = address.clone();
+    (side_as(sip::Advertise::new(move |_| *now.lock().unwrap())).await, address)
+}
+
+/// Registers once more, `status` being the answer; gives the Contacts that were named.
+async fn contacts(side: &Side, registrar: &Wire, status: &str) -> Vec<String> {
+    let work = asking(side, request(registrar.addr(), 60));
+    let asked = registrar.expect("REGISTER").await;
+    registrar.send(asked.response(status, "t", ""), asked.from).await;
+    soon(work).await.unwrap();
+    let named = |contact: String| contact.replace(&format!(":{}", side.addr().port()), "").replace("+31201110000@", "");
+    asked.headers("Contact").into_iter().map(named).collect()
+}
+
+#[tokio::test]
+async fn a_new_address_is_registered_and_the_old_one_taken_back() {
+    let (side, address) = moving().await;
+    let registrar = Wire::open().await;
+    assert_eq!(contacts(&side, &registrar, "200 OK").await, ["<sip:192.0.2.1>"]);
+    *address.lock().unwrap() = "192.0.2.2".parse().unwrap();
+    let both = ["<sip:192.0.2.2>", "<sip:192.0.2.1>;expires=0"];
+    assert_eq!(contacts(&side, &registrar, "503 Later").await, both);
+    assert_eq!(contacts(&side, &registrar, "200 OK").await, both, "the registrar may have it still");
+    assert_eq!(contacts(&side, &registrar, "200 OK").await, ["<sip:192.0.2.2>"]);
+}
+
+#[tokio::test]
+async fn a_registrar_that_refuses_two_contacts_is_given_one() {
+    let (side, address) = moving().await;
+    let registrar = Wire::open().await;
+    contacts(&side, &registrar, "200 OK").await;
+    *address.lock().unwrap() = "192.0.2.2".parse().unwrap();
+    assert_eq!(contacts(&side, &registrar, "400 One Contact Only").await.len(), 2);
+    assert_eq!(contacts(&side, &registrar, "200 OK").await, ["<sip:192.0.2.2>"]);
+}
+
+#[tokio::test]
+async fn each_peer_is_told_the_address_that_is_for_it() {
+    let by_peer = |peer: IpAddr| if peer.is_loopback() { "192.0.2.7".parse().unwrap() } else { peer };
+    let side = side_as(sip::Advertise::new(by_peer)).await;
+    let registrar = Wire::open().await;
+    let work = asking(&side, request(registrar.addr(), 60));
+    let asked = registrar.expect("REGISTER").await;
+    assert!(asked.header("Contact").contains("@192.0.2.7:"), "{}", asked.text);
+    assert!(asked.header("Via").starts_with("SIP/2.0/UDP 192.0.2.7:"), "{}", asked.text);
+    registrar.send(asked.response("200 OK", "t", ""), asked.from).await;
+    soon(work).await.unwrap();
 }

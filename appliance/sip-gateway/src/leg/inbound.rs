@@ -61,7 +61,7 @@ pub async fn run(
     correlation_id: CorrelationId,
     dispatch: Dispatch,
 ) {
-    match set_up(&gateway, &call) {
+    match set_up(&gateway, &call).await {
         Ok(prepared) => match start(&gateway, call, leg.clone(), &correlation_id, dispatch, prepared).await {
             Ok(running) => running.run().await,
             Err((call, error)) => refuse(&gateway, *call, leg, &correlation_id, error).await,
@@ -81,9 +81,9 @@ struct Prepared {
     codec: G711,
 }
 
-fn set_up(gateway: &Gateway, call: &InboundCall) -> Result<Prepared, SetUpError> {
+async fn set_up(gateway: &Gateway, call: &InboundCall) -> Result<Prepared, SetUpError> {
     let (rtp, port) = gateway.rtp_socket()?;
-    let address = SocketAddr::new(gateway.config.media_ip(), port.number);
+    let address = SocketAddr::new(gateway.addresses.media_towards(call.info.source.ip()), port.number);
     let mut sdp = MediaSession::new(LocalMedia::new(address), rand::random::<u32>().into());
     let (answer, codec) = match &call.info.sdp {
         Some(offer) => {
@@ -92,7 +92,7 @@ fn set_up(gateway: &Gateway, call: &InboundCall) -> Result<Prepared, SetUpError>
         }
         None => (None, G711::Pcmu),
     };
-    Ok(Prepared { rtp, port, room_socket: room::room_socket(gateway)?, sdp, answer, codec })
+    Ok(Prepared { rtp, port, room_socket: room::room_socket(gateway).await?, sdp, answer, codec })
 }
 
 async fn start(

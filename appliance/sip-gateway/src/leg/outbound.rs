@@ -21,7 +21,11 @@ use media::{
     sdp::{LocalMedia, MediaSession},
 };
 use sip::{OutboundCall, OutboundInvite};
-use std::{net::SocketAddr, sync::Arc, time::Instant};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Instant,
+};
 use tokio::sync::{mpsc, oneshot};
 use types::{
     CorrelationId,
@@ -43,13 +47,15 @@ pub async fn dial(
     gateway: &Arc<Gateway>,
     request: InternalCreateSipParticipantRequest,
     mut invite: OutboundInvite,
+    peer: IpAddr,
 ) -> Result<Dialing, RpcError> {
     let unavailable = |what: &str, error: &dyn std::fmt::Display| RpcError::unavailable(format!("{what}: {error}"));
     let (rtp, port) = gateway.rtp_socket().map_err(|error| {
         RpcError::new(ErrorCode::ResourceExhausted, error.to_string()).with_sip_status(503, "Service Unavailable")
     })?;
-    let room_socket = room::room_socket(gateway).map_err(|error| unavailable("no socket towards the room", &error))?;
-    let address = SocketAddr::new(gateway.config.media_ip(), port.number);
+    let room_socket =
+        room::room_socket(gateway).await.map_err(|error| unavailable("no socket towards the room", &error))?;
+    let address = SocketAddr::new(gateway.addresses.media_towards(peer), port.number);
     let mut sdp = MediaSession::new(LocalMedia::new(address), rand::random::<u32>().into());
     invite.sdp = Some(sdp.offer());
     invite.from_tag = Some(request.sip_call_id.clone());

@@ -9,7 +9,7 @@ use livekit::{
     api::{SipJoin, TokenError},
     signal_socket::SignalSocket,
 };
-use std::net::{IpAddr, Ipv4Addr, UdpSocket};
+use std::net::UdpSocket;
 
 /// The signalling side of a leg's room.
 #[derive(Default)]
@@ -77,9 +77,7 @@ fn sip_token(gateway: &Gateway, participant: &Participant, room: &str) -> Result
 }
 
 /// Every leg needs a UDP port of its own towards LiveKit, whose single port tells legs apart by address.
-pub fn room_socket(gateway: &Gateway) -> std::io::Result<UdpSocket> {
-    let near =
-        gateway.config.livekit.ws_url.contains("127.0.0.1") || gateway.config.livekit.ws_url.contains("localhost");
-    let ip = if near { IpAddr::V4(Ipv4Addr::LOCALHOST) } else { gateway.config.media_ip() };
+pub async fn room_socket(gateway: &Gateway) -> std::io::Result<UdpSocket> {
+    let ip = livekit::room_client::local_ip_towards(&gateway.config.livekit.ws_url).await?;
     UdpSocket::bind((ip, 0))
 }

@@ -21,12 +21,17 @@ pub struct Side {
 }
 
 pub async fn side() -> Side {
+    side_as("127.0.0.1".parse::<std::net::IpAddr>().unwrap().into()).await
+}
+
+/// One that presents itself by the addresses of `advertise`.
+pub async fn side_as(advertise: sip::Advertise) -> Side {
     let cancel = CancellationToken::new();
     let config = SipConfig {
         listen: "127.0.0.1:0".parse().unwrap(),
         udp: true,
         tcp: true,
-        advertise: "127.0.0.1".parse().unwrap(),
+        advertise,
         user_agent: "test".into(),
         hide: false,
     };
