@@ -5,6 +5,7 @@ use crate::{
     config::{Config, LiveKitAccess},
     ready::Readiness,
 };
+use daemon::unix_http::Client;
 use livekit::api::{Api, Tokens};
 use std::sync::Arc;
 use store::Db;
@@ -20,11 +21,17 @@ pub struct AppState {
     /// None without LiveKit settings; `livekit_missing` says which.
     pub livekit: Option<LiveKit>,
     pub livekit_missing: Option<String>,
-    pub gateway: daemon::unix_http::Client,
+    pub gateway: Client,
+    pub network_info: Option<Client>,
+    pub firewall: Option<Client>,
+    pub setup: Option<Client>,
+    pub fleet: Option<Client>,
     pub objects: objects::Store,
     pub readiness: Readiness,
     /// Wakes the trunk reconciler.
     pub trunks_changed: Notify,
+    /// Wakes whoever tells the firewall.
+    pub peers_changed: Notify,
     pub guard: Guard,
     pub calls: crate::calls::Calls,
     pub stop: CancellationToken,
@@ -46,10 +53,15 @@ impl AppState {
             db: Db::open(&config.database)?,
             livekit: livekit.ok().map(LiveKit::new).transpose()?,
             livekit_missing,
-            gateway: daemon::unix_http::Client::new(config.gateway_socket.clone()),
+            gateway: Client::new(&config.gateway_socket),
+            network_info: config.network_info_socket.as_ref().map(Client::new),
+            firewall: config.firewall_socket.as_ref().map(Client::new),
+            setup: config.setup_socket.as_ref().map(Client::new),
+            fleet: config.fleet_socket.as_ref().map(Client::new),
             objects: objects::Store::connect(&config.s3)?,
             readiness: Readiness::default(),
             trunks_changed: Notify::new(),
+            peers_changed: Notify::new(),
             guard: Guard::default(),
             calls: crate::calls::Calls::default(),
             stop,

@@ -12,10 +12,17 @@ use types::Redacted;
 #[serde(deny_unknown_fields)]
 pub struct Config {
     pub http_listen: SocketAddr,
+    /// The same API for everybody outside of the box.
+    pub https: Option<HttpsConfig>,
     /// Where browsers reach us, without a path.
     pub public_url: String,
     pub control_socket: PathBuf,
     pub gateway_socket: PathBuf,
+    /// The neighbours that an appliance has and a box run from source has not.
+    pub network_info_socket: Option<PathBuf>,
+    pub firewall_socket: Option<PathBuf>,
+    pub setup_socket: Option<PathBuf>,
+    pub fleet_socket: Option<PathBuf>,
     pub database: PathBuf,
     #[serde(default)]
     pub livekit: LiveKitConfig,
@@ -24,6 +31,15 @@ pub struct Config {
     pub admin: Option<AdminConfig>,
     pub sip: SipConfig,
     pub rtp: RtpConfig,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HttpsConfig {
+    pub listen: SocketAddr,
+    /// PEM, the box's own certificate first.
+    pub certificate: PathBuf,
+    pub key: PathBuf,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]

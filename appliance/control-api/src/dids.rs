@@ -6,22 +6,24 @@ use crate::{
     auth::{Caller, Permission},
     error::ApiResult,
     extract::{Body, Id},
-    fields::{self, Fields},
+    fields::{self, Fields, Wrong},
     nouns::{self, References},
     pages::{PageQuery, Paged, Params},
+    self_call,
 };
 use axum::{Json, extract::State, http::StatusCode};
+use serde_json::Value;
 use store::{
     Transaction,
     dialplans::Dialplan,
     dids::{Did, DidSpec},
     trunks::Trunk,
 };
-use types::{DidId, TenantId};
+use types::{DidId, E164, TenantId};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 fn read(mut fields: Fields) -> ApiResult<DidSpec> {
-    let number = fields.req("number", fields::parsed("invalid_number"));
+    let number = fields.req("number", number);
     let trunk_id = fields.req("trunk_id", fields::id);
     let dialplan_id = fields.opt("dialplan_id", fields::id);
     let label = fields.or("label", String::new(), fields::text(0..=80));
@@ -35,6 +37,14 @@ fn read(mut fields: Fields) -> ApiResult<DidSpec> {
             enabled: enabled?,
         })
     })
+}
+
+fn number(value: &Value) -> Result<E164, Wrong> {
+    let number: E164 = fields::parsed("invalid_number")(value)?;
+    if number.as_str() != self_call::NUMBER {
+        return Ok(number);
+    }
+    Err(Wrong::new("reserved", "the box calls itself by this number").hint("no carrier has it: take another one"))
 }
 
 fn check(tx: &Transaction<'_>, tenant: TenantId, spec: &DidSpec) -> ApiResult<()> {

@@ -41,7 +41,9 @@ async fn create(State(app): State<App>, caller: Caller, body: Body) -> ApiResult
         check(tx, tenant, &spec)?;
         Ok(store::extensions::insert(tx, tenant, &spec)?)
     };
-    Ok((StatusCode::CREATED, Json(nouns::change(&app, &caller, "extension.create", write).await?)))
+    let extension = nouns::change(&app, &caller, "extension.create", write).await?;
+    app.peers_changed.notify_one();
+    Ok((StatusCode::CREATED, Json(extension)))
 }
 
 #[utoipa::path(get, path = "/v1/extensions/{id}", operation_id = "find_extension", tag = "extensions",
@@ -66,13 +68,17 @@ async fn update(
         check(tx, tenant, &spec)?;
         Ok(store::extensions::update(tx, tenant, id, &spec)?)
     };
-    Ok(Json(nouns::change(&app, &caller, "extension.update", write).await?))
+    let extension = nouns::change(&app, &caller, "extension.update", write).await?;
+    app.peers_changed.notify_one();
+    Ok(Json(extension))
 }
 
 #[utoipa::path(delete, path = "/v1/extensions/{id}", operation_id = "delete_extension", tag = "extensions",
     params(("id" = String, Path)), responses((status = 204)))]
 async fn remove(State(app): State<App>, caller: Caller, Id(id): Id<ExtensionId>) -> ApiResult<StatusCode> {
-    nouns::remove::<Extension>(&app, &caller, Permission::ManageTelephony, "extension.delete", id).await
+    let gone = nouns::remove::<Extension>(&app, &caller, Permission::ManageTelephony, "extension.delete", id).await?;
+    app.peers_changed.notify_one();
+    Ok(gone)
 }
 
 pub fn routes() -> OpenApiRouter<App> {

@@ -1,19 +1,17 @@
-//! Who may sign in on a box that nobody has used yet?
+//! Who may sign in on a box that was started from source?
 //!
-//! With an `[admin]` table in the configuration and an empty database: a tenant `Default`, its first
-//! user, who is the box's operator too, and the API key that the configuration names. Later starts
-//! change nothing.
+//! With an `[admin]` table in the configuration the first start claims the box ([`claim::take`]) and
+//! adds the API key that the table names. Later starts change nothing. An appliance has no such table.
 
 use crate::{
     app::App,
     auth::{Role, secrets},
-    config::AdminConfig,
+    claim::{self, Owner},
     error::ApiError,
 };
 use anyhow::Context;
-use serde_json::json;
-use store::{StoreError, Transaction, audit::NewAudit, keys::KeySpec, tenants::TenantSpec, users::UserSpec};
-use types::{CorrelationId, KeyId};
+use store::{Transaction, keys::KeySpec};
+use types::{KeyId, TenantId};
 
 const SHORTEST_KEY: usize = 20;
 
@@ -28,10 +26,12 @@ pub async fn claim(app: &App) -> anyhow::Result<()> {
         Some(key) => Some(hashed_key(key.expose()).await?),
         None => None,
     };
-    let admin = admin.clone();
-    app.db.write(move |tx| create(tx, &admin, &password, key)).await.context("could not create the first user")?;
-    tracing::info!("box_claimed");
-    Ok(())
+    let owner = Owner { email: admin.email.to_lowercase(), name: claim::DEFAULT_NAME.into(), password_hash: password };
+    let create = move |tx: &Transaction<'_>| {
+        let tenant = claim::take(tx, &owner)?;
+        key.map_or(Ok(()), |key| add_key(tx, tenant, &key))
+    };
+    app.db.write(create).await.map_err(refused).context("could not create the first user")
 }
 
 struct HashedKey {
@@ -45,37 +45,12 @@ async fn hashed_key(key: &str) -> anyhow::Result<HashedKey> {
     Ok(HashedKey { lookup: secrets::lookup(key), hash })
 }
 
-fn create(tx: &Transaction<'_>, admin: &AdminConfig, password: &str, key: Option<HashedKey>) -> Result<(), StoreError> {
-    let tenant = TenantSpec {
-        name: "Default".into(),
-        country_code: None,
-        timezone: "UTC".into(),
-        voicemail_greeting: None,
-        voicemail_transcripts: false,
-    };
-    let tenant = store::tenants::insert(tx, &tenant)?.id;
-    let user = UserSpec {
-        email: admin.email.to_lowercase(),
-        name: "Administrator".into(),
-        role: Role::Operator,
-        enabled: true,
-    };
-    let user = store::users::insert(tx, tenant, &user, Some(password))?.id;
-    if let Some(key) = key {
-        let spec = KeySpec { name: "first start".into(), role: Role::Admin, user_id: None, expires_at: None };
-        store::keys::insert(tx, tenant, KeyId::new(), &spec, &key.lookup, &key.hash)?;
-    }
-    let row = NewAudit {
-        tenant_id: Some(tenant),
-        actor: "system".into(),
-        action: "box.claim",
-        object_id: Some(user.to_string()),
-        detail: json!({ "email": admin.email }),
-        correlation_id: CorrelationId::new(),
-    };
-    store::audit::append(tx, &row)
+fn add_key(tx: &Transaction<'_>, tenant: TenantId, key: &HashedKey) -> Result<(), ApiError> {
+    let spec = KeySpec { name: "first start".into(), role: Role::Admin, user_id: None, expires_at: None };
+    store::keys::insert(tx, tenant, KeyId::new(), &spec, &key.lookup, &key.hash)?;
+    Ok(())
 }
 
 fn refused(err: ApiError) -> anyhow::Error {
-    anyhow::anyhow!("could not hash a secret ({})", err.code())
+    anyhow::anyhow!("{}", err.code().to_owned())
 }

@@ -1,6 +1,8 @@
 //! `control-api`: config, database, first start, sockets, reconcilers; then serve until told to stop.
 
-use control_api::{app::AppState, calls, config::Config, first_start, internal, ready, router, trunks, upkeep};
+use control_api::{
+    app::AppState, calls, config::Config, firewall, first_start, https::Https, internal, ready, router, trunks, upkeep,
+};
 use std::future::IntoFuture;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -14,6 +16,10 @@ async fn main() -> anyhow::Result<()> {
 
 async fn serve(config: Config, stop: CancellationToken) -> anyhow::Result<()> {
     let listener = TcpListener::bind(config.http_listen).await?;
+    let https = match config.https.clone() {
+        Some(https) => Some(Https::bind(https).await?),
+        None => None,
+    };
     let app = AppState::open(config, stop.clone())?;
     first_start::claim(&app).await?;
     calls::start(&app).await?;
@@ -24,12 +30,18 @@ async fn serve(config: Config, stop: CancellationToken) -> anyhow::Result<()> {
     let sync = tokio::spawn(trunks::sync::run(app.clone()));
     let watch = tokio::spawn(ready::watch(app.clone()));
     let upkeep = tokio::spawn(upkeep::run(app.clone()));
+    let firewall = tokio::spawn(firewall::run(app.clone()));
+    let https = https.map(|https| tokio::spawn(https.serve(router::router(app.clone()), stop.clone())));
     daemon::ready();
     tracing::info!(http.listen = %app.config.http_listen, "control_api_serving");
     axum::serve(listener, router::router(app)).with_graceful_shutdown(stop.cancelled_owned()).await?;
     sync.await?;
     watch.await?;
     upkeep.await?;
+    firewall.await?;
+    if let Some(https) = https {
+        https.await??;
+    }
     control.await??;
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! `/v1/network-info`: which addresses and ports the box uses, and how many calls they carry.
 //!
-//! Which address the world sees is for a daemon of its own to find out; until there is one the egress
-//! address is null and `source` says `none`.
+//! Which address the world sees is found out by `network-info`; where it does not run (a box started
+//! from source) the egress address is null and `source` says `none`.
 
 use crate::{
     app::App,
@@ -13,20 +13,29 @@ use axum::{Json, extract::State};
 use jiff::Timestamp;
 use serde::Serialize;
 use std::net::IpAddr;
+use types::network::{Nat, NetworkState, Source};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 #[derive(Debug, PartialEq, Serialize, ToSchema)]
 struct NetworkInfo {
     /// The address the world sees; null while nobody has found out.
-    egress_ip: Option<String>,
-    /// How `egress_ip` was found; `none` when it was not.
-    source: &'static str,
+    #[schema(value_type = Option<String>)]
+    egress_ip: Option<IpAddr>,
+    #[schema(value_type = Option<String>)]
+    egress_ip6: Option<IpAddr>,
+    /// How the egress address was found; `none` when it was not.
+    #[schema(value_type = String, pattern = "stun|http|fixed|none")]
+    source: Source,
     #[schema(value_type = String, format = DateTime)]
     checked_at: Timestamp,
-    local_addresses: Vec<String>,
-    /// Null while `egress_ip` is.
-    nat: Option<bool>,
+    #[schema(value_type = Vec<String>)]
+    local_addresses: Vec<IpAddr>,
+    /// What stands between the box and the internet; `none` when it has a public address itself.
+    #[schema(value_type = String, pattern = "none|endpoint_independent|address_dependent|unknown")]
+    nat: Nat,
+    /// What is wrong and what to do about it.
+    problem: Option<String>,
     sip: SipPorts,
     rtp: PortRange,
     livekit: MediaPorts,
@@ -60,17 +69,42 @@ struct MediaPorts {
     responses((status = 200, body = NetworkInfo)))]
 async fn network_info(State(app): State<App>, caller: Caller) -> ApiResult<Json<NetworkInfo>> {
     caller.require(Permission::ReadAll)?;
-    Ok(Json(describe(&app.config, local_addresses(), Timestamp::now())))
+    Ok(Json(describe(&app.config, network_state(&app).await)))
 }
 
-fn describe(config: &Config, local_addresses: Vec<IpAddr>, checked_at: Timestamp) -> NetworkInfo {
+/// What `network-info` knows; our own addresses at least.
+async fn network_state(app: &App) -> NetworkState {
+    let Some(daemon) = &app.network_info else { return unknown(None) };
+    daemon.get("/v1/network-info").await.unwrap_or_else(|error| {
+        let problem = crate::ready::with_causes("network-info does not answer", &error);
+        tracing::warn!(problem, "network_info_unknown");
+        unknown(Some(problem))
+    })
+}
+
+fn unknown(problem: Option<String>) -> NetworkState {
+    NetworkState {
+        egress_ip: None,
+        egress_ip6: None,
+        source: Source::None,
+        checked_at: Timestamp::now(),
+        local_addresses: local_addresses(),
+        networks: Vec::new(),
+        nat: Nat::Unknown,
+        problem,
+    }
+}
+
+fn describe(config: &Config, state: NetworkState) -> NetworkInfo {
     let ports = &config.livekit.ports;
     NetworkInfo {
-        egress_ip: None,
-        source: "none",
-        checked_at,
-        local_addresses: local_addresses.iter().map(IpAddr::to_string).collect(),
-        nat: None,
+        egress_ip: state.egress_ip,
+        egress_ip6: state.egress_ip6,
+        source: state.source,
+        checked_at: state.checked_at,
+        local_addresses: state.local_addresses,
+        nat: state.nat,
+        problem: state.problem,
         sip: SipPorts { udp: config.sip.port, tcp: config.sip.port, tls: config.sip.tls_port },
         rtp: PortRange { start: config.rtp.start, end: config.rtp.end },
         livekit: MediaPorts { udp: ports.udp, tcp: ports.tcp },

@@ -47,6 +47,8 @@ fn collect() -> OpenApiRouter<App> {
         .merge(crate::my::routes())
         .merge(crate::audit::routes())
         .merge(crate::network_info::routes())
+        .merge(crate::setup::routes())
+        .merge(crate::update::routes())
 }
 
 async fn no_such_path(uri: Uri) -> ApiError {

@@ -71,7 +71,7 @@ async fn create(State(app): State<App>, caller: Caller, body: Body) -> ApiResult
 async fn find(State(app): State<App>, caller: Caller, Id(id): Id<TenantId>) -> ApiResult<Json<Tenant>> {
     caller.require(Permission::ReadAll)?;
     visible(&caller, id)?;
-    Ok(Json(app.db.read(move |conn| store::tenants::find(conn, id)).await?))
+    Ok(Json(app.db.read(move |conn| store::tenants::find_customer(conn, id)).await?))
 }
 
 #[utoipa::path(patch, path = "/v1/tenants/{id}", operation_id = "update_tenant", tag = "tenants",
@@ -80,7 +80,7 @@ async fn update(State(app): State<App>, caller: Caller, Id(id): Id<TenantId>, bo
     caller.require(Permission::ManageUsers)?;
     visible(&caller, id)?;
     let changed = write(&app, caller, "tenant.update", move |tx| {
-        let current = store::tenants::find(tx, id)?;
+        let current = store::tenants::find_customer(tx, id)?;
         Ok(store::tenants::update(tx, id, &read(body.patch(&current.spec)?)?)?)
     });
     let changed = changed.await?;
@@ -94,7 +94,7 @@ async fn update(State(app): State<App>, caller: Caller, Id(id): Id<TenantId>, bo
 async fn remove(State(app): State<App>, caller: Caller, Id(id): Id<TenantId>) -> ApiResult<StatusCode> {
     caller.require(Permission::ManageBox)?;
     write(&app, caller, "tenant.delete", move |tx| {
-        let tenant = store::tenants::find(tx, id)?;
+        let tenant = store::tenants::find_customer(tx, id)?;
         store::tenants::delete(tx, id)?;
         Ok(tenant)
     })

@@ -3,9 +3,8 @@
 //! One connection per request: these sockets see a few requests per call, and a peer that restarts
 //! must never leave us with a dead pooled connection.
 
-use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
-use hyper::{Method, Request, StatusCode};
+use hyper::Request;
 use hyper_util::rt::TokioIo;
 use serde::{Serialize, de::DeserializeOwned};
 use std::{
@@ -13,6 +12,9 @@ use std::{
     time::Duration,
 };
 use tokio::net::UnixStream;
+
+pub use bytes::Bytes;
+pub use hyper::{Method, Response, StatusCode};
 
 /// Why a request to a neighbour brought no usable answer.
 #[derive(Debug, thiserror::Error)]
@@ -102,12 +104,23 @@ impl Client {
     }
 
     async fn send(&self, method: Method, path: &str, body: Bytes) -> Result<Bytes, UnixHttpError> {
+        let answer = self.request(method, path, body).await?;
+        let (status, body) = (answer.status(), answer.into_body());
+        if status.is_success() {
+            return Ok(body);
+        }
+        let body = String::from_utf8_lossy(&body).into_owned();
+        Err(UnixHttpError::Refused { path: path.to_owned(), status, body })
+    }
+
+    /// Any request; the answer as it came, whatever its status.
+    pub async fn request(&self, method: Method, path: &str, body: Bytes) -> Result<Response<Bytes>, UnixHttpError> {
         tokio::time::timeout(self.limit, self.exchange(method, path, body))
             .await
             .unwrap_or_else(|_| Err(UnixHttpError::TimedOut { socket: self.socket.clone(), limit: self.limit }))
     }
 
-    async fn exchange(&self, method: Method, path: &str, body: Bytes) -> Result<Bytes, UnixHttpError> {
+    async fn exchange(&self, method: Method, path: &str, body: Bytes) -> Result<Response<Bytes>, UnixHttpError> {
         let broken = |source| UnixHttpError::Broken { socket: self.socket.clone(), source };
         let stream = UnixStream::connect(&self.socket)
             .await
@@ -127,14 +140,10 @@ impl Client {
                 body: error.to_string(),
             })?;
         let answer = sender.send_request(request).await.map_err(broken)?;
-        let status = answer.status();
-        let body = answer.into_body().collect().await.map_err(broken)?.to_bytes();
+        let (head, body) = answer.into_parts();
+        let body = body.collect().await.map_err(broken)?.to_bytes();
         connection.abort();
-        if status.is_success() {
-            return Ok(body);
-        }
-        let body = String::from_utf8_lossy(&body).into_owned();
-        Err(UnixHttpError::Refused { path: path.to_owned(), status, body })
+        Ok(Response::from_parts(head, body))
     }
 }
 

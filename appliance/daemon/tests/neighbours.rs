@@ -96,3 +96,15 @@ async fn a_socket_nobody_listens_on_is_named() {
     let error = unix_http::Client::new("/nowhere/x.sock").get::<()>("/").await.unwrap_err();
     assert_eq!(error.to_string(), "nobody listens on /nowhere/x.sock");
 }
+
+#[tokio::test]
+async fn a_socket_is_for_its_owner_and_group_and_takes_the_place_of_a_dead_one() {
+    use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("made/x.sock");
+    drop(unix_http::bind(&socket).unwrap());
+    let _listener = unix_http::bind(&socket).unwrap();
+    let found = std::fs::metadata(&socket).unwrap();
+    assert!(found.file_type().is_socket());
+    assert_eq!(found.permissions().mode() & 0o777, 0o660);
+}

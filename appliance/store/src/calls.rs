@@ -4,7 +4,7 @@ use crate::{
     Page, Record, StoreError,
     legs::{self, Direction, Leg},
     record::list_where,
-    sql,
+    sql, tenants,
 };
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, Transaction, named_params, params, types::Type};
@@ -153,8 +153,12 @@ fn put_call(tx: &Transaction<'_>, call: &Call) -> Result<(), StoreError> {
 }
 
 /// Writes the CDR and the metering rows of an ended call; doing it again changes nothing. True the first time.
+/// The box's calls to itself have neither.
 pub fn finish(tx: &Transaction<'_>, call: &Call, legs: &[Leg]) -> Result<bool, StoreError> {
     let (Some(ended), Some(reason)) = (call.ended_at, call.end_reason) else { return Ok(false) };
+    if tenants::is_system(tx, call.tenant_id)? {
+        return Ok(false);
+    }
     let seconds = |from: Timestamp| ended.duration_since(from).as_secs_f64().max(0.0);
     let billable = call.answered_at.map_or(0.0, seconds);
     let record = json!({ "call": call, "legs": legs });
@@ -264,6 +268,13 @@ pub fn unfinished(conn: &Connection) -> Result<Vec<Call>, StoreError> {
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
+/// How many customers' calls go on.
+pub fn count_unfinished(conn: &Connection) -> Result<u32, StoreError> {
+    let sql = "SELECT count(*) FROM call JOIN tenant ON tenant.id = call.tenant_id
+               WHERE call.state <> 'ended' AND NOT tenant.system";
+    Ok(conn.query_row(sql, [], |row| row.get(0))?)
+}
+
 /// How far a spool has been taken in; 0 when it is new.
 pub fn ingested(conn: &Connection, source: &str, instance: &str) -> Result<u64, StoreError> {
     let sql = "SELECT through FROM ingest WHERE source = ?1 AND instance = ?2";
@@ -293,7 +304,7 @@ mod tests {
     use crate::{
         Db,
         legs::{LegKind, LegState},
-        tenants::{self, TenantSpec},
+        tenants::TenantSpec,
     };
 
     fn tenant(tx: &Transaction<'_>) -> TenantId {
@@ -386,6 +397,22 @@ mod tests {
             assert!(!amend_to_voicemail(tx, call.id).unwrap());
             let reason: String = tx.query_row("SELECT end_reason FROM cdr", [], |row| row.get(0)).unwrap();
             assert_eq!(reason, "voicemail");
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn the_boxs_call_to_itself_is_neither_metered_nor_counted() {
+        with_db(|tx| {
+            let customer = call(tenant(tx));
+            let mut own = call(tenants::system(tx).unwrap().id);
+            put(tx, &customer, &[]).unwrap();
+            put(tx, &own, &[]).unwrap();
+            assert_eq!((unfinished(tx).unwrap().len(), count_unfinished(tx).unwrap()), (2, 1));
+            own.ended_at = Some(Timestamp::now());
+            own.end_reason = Some(EndReason::Voicemail);
+            assert!(!finish(tx, &own, &[]).unwrap());
+            assert_eq!((count(tx, "cdr"), count(tx, "metering")), (0, 0));
         })
         .await;
     }

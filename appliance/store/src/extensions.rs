@@ -163,6 +163,13 @@ pub fn that_uses(conn: &Connection, tenant: TenantId, object: &str) -> Result<Op
     Ok(rows.next()?.map(|row| row.get(0)).transpose()?)
 }
 
+/// Every tenant's desk phones.
+pub fn desk_phones(conn: &Connection) -> Result<Vec<Extension>, StoreError> {
+    let mut statement = conn.prepare_cached("SELECT * FROM extension WHERE type = 'sip_endpoint' ORDER BY id")?;
+    let rows = statement.query_map([], Extension::from_row)?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
 fn spec_from_row(row: &Row<'_>) -> rusqlite::Result<ExtensionSpec> {
     Ok(ExtensionSpec {
         number: row.get("number")?,

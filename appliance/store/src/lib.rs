@@ -22,6 +22,7 @@ pub mod keys;
 pub mod legs;
 pub mod migrations;
 mod record;
+pub mod self_calls;
 pub mod sessions;
 pub mod sql;
 pub mod tenants;

@@ -1,8 +1,11 @@
 //! The customers of the box. A tenant is its own tenant: its row is found by its own id.
+//!
+//! One tenant is no customer but the box itself ([`system`]): it owns what the self-call rings, and
+//! nobody is shown it.
 
 use crate::{Page, StoreError, sql};
 use jiff::Timestamp;
-use rusqlite::{Connection, Row, Transaction, named_params};
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, named_params, params};
 use serde::Serialize;
 use types::TenantId;
 use utoipa::ToSchema;
@@ -31,6 +34,9 @@ pub struct Tenant {
     pub id: TenantId,
     #[serde(flatten)]
     pub spec: TenantSpec,
+    /// The box's own.
+    #[serde(skip)]
+    pub system: bool,
     #[schema(value_type = String, format = DateTime)]
     pub created_at: Timestamp,
     #[schema(value_type = String, format = DateTime)]
@@ -75,10 +81,35 @@ pub fn find(conn: &Connection, id: TenantId) -> Result<Tenant, StoreError> {
     })
 }
 
+/// The same for whoever asks from outside: there the box's own tenant does not exist.
+pub fn find_customer(conn: &Connection, id: TenantId) -> Result<Tenant, StoreError> {
+    let hidden = || StoreError::NotFound { noun: "tenant", id: id.to_string() };
+    Some(find(conn, id)?).filter(|tenant| !tenant.system).ok_or_else(hidden)
+}
+
+/// The box's own tenant; made when it is asked for first.
+pub fn system(tx: &Transaction<'_>) -> Result<Tenant, StoreError> {
+    if let Some(tenant) = tx.query_row("SELECT * FROM tenant WHERE system", [], from_row).optional()? {
+        return Ok(tenant);
+    }
+    let id = TenantId::new().to_string();
+    let (name, greeting, now) = (format!("system {id}"), SYSTEM_GREETING, sql::time(Timestamp::now()));
+    let sql = "INSERT INTO tenant (id, name, timezone, voicemail_greeting, system, created_at, updated_at)
+               VALUES (?1, ?2, 'UTC', ?3, 1, ?4, ?4) RETURNING *";
+    Ok(tx.query_row(sql, params![id, name, greeting, now], from_row)?)
+}
+
+/// Is this the box's own tenant?
+pub fn is_system(conn: &Connection, id: TenantId) -> Result<bool, StoreError> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM tenant WHERE id = ?1 AND system)";
+    Ok(conn.query_row(sql, [id.to_string()], |row| row.get(0))?)
+}
+
 /// All tenants for the operator, one for everybody else.
 pub fn list(conn: &Connection, only: Option<TenantId>, page: &Page) -> Result<Vec<Tenant>, StoreError> {
     let mut statement = conn.prepare_cached(
-        "SELECT * FROM tenant WHERE (?1 IS NULL OR id = ?1) AND (?2 IS NULL OR id > ?2) ORDER BY id LIMIT ?3",
+        "SELECT * FROM tenant WHERE NOT system AND (?1 IS NULL OR id = ?1) AND (?2 IS NULL OR id > ?2)
+         ORDER BY id LIMIT ?3",
     )?;
     let limit = i64::try_from(page.limit).unwrap_or(i64::MAX - 1) + 1;
     let rows = statement.query_map((sql::text(only), &page.after, limit), from_row)?;
@@ -95,7 +126,7 @@ pub fn delete(tx: &Transaction<'_>, id: TenantId) -> Result<(), StoreError> {
 
 /// True on a box that nobody has claimed yet.
 pub fn none_yet(conn: &Connection) -> Result<bool, StoreError> {
-    Ok(conn.query_row("SELECT NOT EXISTS (SELECT 1 FROM tenant)", [], |row| row.get(0))?)
+    Ok(conn.query_row("SELECT NOT EXISTS (SELECT 1 FROM tenant WHERE NOT system)", [], |row| row.get(0))?)
 }
 
 fn from_row(row: &Row<'_>) -> rusqlite::Result<Tenant> {
@@ -108,7 +139,11 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Tenant> {
             voicemail_greeting: row.get("voicemail_greeting")?,
             voicemail_transcripts: row.get("voicemail_transcripts")?,
         },
+        system: row.get("system")?,
         created_at: sql::parse(row, "created_at")?,
         updated_at: sql::parse(row, "updated_at")?,
     })
 }
+
+/// What the self-call hears before the beep: short, so that it takes little time.
+const SYSTEM_GREETING: &str = "Self test.";

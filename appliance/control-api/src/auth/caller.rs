@@ -143,7 +143,7 @@ async fn in_named_tenant(app: &App, caller: Caller, headers: &HeaderMap) -> ApiR
     match named.parse::<TenantId>() {
         Ok(tenant) if tenant == caller.tenant_id => Ok(caller),
         Ok(tenant) if caller.may(Permission::ManageBox) => {
-            app.db.read(move |conn| store::tenants::find(conn, tenant)).await?;
+            app.db.read(move |conn| store::tenants::find_customer(conn, tenant)).await?;
             Ok(Caller { tenant_id: tenant, ..caller })
         }
         _ => Err(ApiError::not_found("tenant", &named)),

@@ -23,7 +23,7 @@ pub mod webhook;
 mod tests;
 
 pub use http::routes;
-pub use inbound::admit;
+pub use inbound::{admit, caller_number};
 pub use restart::{reconcile, start};
 
 use actor::Handle;

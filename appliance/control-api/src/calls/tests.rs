@@ -550,3 +550,18 @@ async fn history_is_filtered_and_given_as_csv() {
     let text = std::str::from_utf8(&text).unwrap();
     assert!(text.starts_with("id,kind,direction") && text.contains(&call), "{text}");
 }
+
+#[tokio::test]
+async fn our_calls_and_livekits_own_count_as_activity_until_they_end() {
+    let bed = Bed::new().await;
+    assert_eq!(bed.active_calls().await, 0);
+    let call = bed.ring().await;
+    bed.gateway_has(&["SCL_in"]);
+    assert_eq!(bed.active_calls().await, 1);
+    bed.gateway_has(&["SCL_in", "SCL_foreign"]);
+    assert_eq!(bed.active_calls().await, 2);
+    bed.gateway_has(&[]);
+    bed.leg_ended("SCL_in", LegEndCause::Cancelled, Some(487)).await;
+    bed.ended(&call).await;
+    assert_eq!(bed.active_calls().await, 0);
+}

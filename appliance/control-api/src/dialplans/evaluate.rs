@@ -3,6 +3,7 @@
 use crate::{
     app::App,
     auth::{Caller, Permission},
+    calls::caller_number,
     error::{ApiError, ApiResult},
     extract::{Body, Id},
     fields,
@@ -13,7 +14,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use store::{Connection, calendars::Calendar, dids::Did};
+use store::{Connection, calendars::Calendar, dids::Did, tenants};
 use types::{CalendarId, DialplanId, DidId, ExtensionId, TenantId};
 use utoipa::ToSchema;
 
@@ -25,7 +26,7 @@ pub struct EvaluateInput {
     did_id: Option<String>,
     /// The extension that is called, for sub-dialplans.
     extension_id: Option<String>,
-    /// Who calls, as the carrier delivers it.
+    /// Who calls, in any spelling that a carrier may deliver.
     #[schema(example = "+31612345678")]
     caller: String,
     /// When; now if it is not given.
@@ -70,7 +71,9 @@ fn run(conn: &Connection, tenant: TenantId, id: DialplanId, facts: Facts) -> Api
         store::find::<Did>(conn, tenant, did)?;
     }
     let plan = store::dialplans::load(conn, tenant, id)?.ok_or_else(|| ApiError::not_found("dialplan", &id))?;
-    let facts = Facts { calendars: calendars(conn, tenant)?, ..facts };
+    let country = tenants::find(conn, tenant)?.spec.country_code;
+    let number = caller_number(&facts.caller, country.as_deref());
+    let facts = Facts { caller: number, calendars: calendars(conn, tenant)?, ..facts };
     let (decision, trace) = dialplan::evaluate(&plan, &facts);
     Ok(Evaluation { decision: shown(&decision), trace: json!(trace) })
 }

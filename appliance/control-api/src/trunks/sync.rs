@@ -28,7 +28,7 @@ use std::{
 use store::{
     StoreError,
     dids::Did,
-    tenants,
+    tenants::{self, Tenant},
     trunks::{AuthMode, MediaEncryption, SipTransport, SyncResult, SyncStatus, Trunk},
 };
 use types::{
@@ -68,7 +68,7 @@ pub async fn run(app: App) {
 struct Job {
     trunk: Trunk,
     dids: Vec<Did>,
-    country: Option<String>,
+    tenant: Tenant,
 }
 
 /// Syncs what is due; answers when to come again. `asked` remembers for which revision a carrier was
@@ -89,6 +89,7 @@ async fn pass(app: &App, asked: &mut HashMap<TrunkId, i64>) -> ApiResult<Duratio
         next = next.min(wait_for(result.next_sync_at));
         store_result(app, &job.trunk, result).await?;
     }
+    app.peers_changed.notify_one();
     asked.retain(|trunk, _| jobs.iter().any(|job| job.trunk.id == *trunk));
     Ok(next)
 }
@@ -98,10 +99,13 @@ async fn load(app: &App) -> Result<Vec<Job>, StoreError> {
         let trunks = store::trunks::all(conn)?;
         let job = |trunk: Trunk| {
             let dids = store::dids::on_trunk(conn, trunk.id)?;
-            let country = tenants::find(conn, trunk.tenant_id)?.spec.country_code;
-            Ok(Job { trunk, dids, country })
+            let tenant = tenants::find(conn, trunk.tenant_id)?;
+            Ok(Job { trunk, dids, tenant })
         };
-        trunks.into_iter().map(job).collect()
+        let mut jobs = trunks.into_iter().map(job).collect::<Result<Vec<_>, StoreError>>()?;
+        // The self-call's goes first: whether the box is well must not depend on a carrier's DNS.
+        jobs.sort_by_key(|job| !job.tenant.system);
+        Ok(jobs)
     };
     app.db.read(read).await
 }
@@ -246,7 +250,7 @@ fn inbound(job: &Job, resolved: &[String]) -> InboundTrunk {
     InboundTrunk {
         trunk_id: job.trunk.id,
         name: spec.name.clone(),
-        numbers: numbers::all(&job.dids, spec.number_format, job.country.as_deref()),
+        numbers: numbers::all(&job.dids, spec.number_format, job.tenant.spec.country_code.as_deref()),
         allowed_addresses: addresses.into_iter().collect(),
         media_encryption: encryption(spec.media_encryption),
     }

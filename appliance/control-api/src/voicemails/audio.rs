@@ -77,7 +77,8 @@ async fn ogg(app: &App, voicemail: &Voicemail, wanted: Option<&str>) -> ApiResul
     }
 }
 
-async fn wav(app: &App, voicemail: &Voicemail, wanted: Option<&str>) -> ApiResult<Response> {
+/// As a file that every program reads.
+pub async fn wav(app: &App, voicemail: &Voicemail, wanted: Option<&str>) -> ApiResult<Response> {
     let file = app.objects.get(&voicemail.object_key).await.map_err(unreadable)?;
     let decode = move || speech::recording::ogg_opus_to_wav(&file);
     let decoded = tokio::task::spawn_blocking(decode).await.map_err(ApiError::internal)?;

@@ -4,11 +4,12 @@ use axum::{
     Router,
     body::Body,
     http::{HeaderMap, Method, Request, StatusCode, header},
+    response::Response,
 };
 use control_api::{
     app::{App, AppState},
     config::Config,
-    first_start, router,
+    first_start, internal, router,
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -35,18 +36,32 @@ pub struct Answer {
 
 impl Bed {
     pub async fn new() -> Self {
+        Self::with_config(json!({})).await
+    }
+
+    /// With other settings than the usual ones; null takes one away. Sockets lie in the box's folder.
+    pub async fn with_config(changes: Value) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let app = AppState::open(config(&folder), CancellationToken::new()).unwrap();
+        let app = AppState::open(config(&folder, changes), CancellationToken::new()).unwrap();
         first_start::claim(&app).await.unwrap();
         Self { router: router::router(app.clone()), app, folder }
     }
 
+    /// A neighbour of ours that answers at `name` in the box's folder.
+    pub fn neighbour(&self, name: &str, router: Router) {
+        let listener = daemon::unix_http::bind(&self.folder.path().join(name)).unwrap();
+        tokio::spawn(async move { axum::serve(listener, router).await });
+    }
+
+    /// What another daemon asks over the control socket.
+    pub async fn internal(&self, method: Method, path: &str, body: Value) -> Answer {
+        let body = if body.is_null() { Body::empty() } else { Body::from(body.to_string()) };
+        let request = Request::builder().method(method).uri(path).body(body).unwrap();
+        answer(internal::router(self.app.clone()).oneshot(request).await.unwrap()).await
+    }
+
     pub async fn send(&self, request: Request<Body>) -> Answer {
-        let response = self.router.clone().oneshot(request).await.unwrap();
-        let (status, headers) = (response.status(), response.headers().clone());
-        let bytes = axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap();
-        let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
-        Answer { status, headers, body }
+        answer(self.router.clone().oneshot(request).await.unwrap()).await
     }
 
     /// Asks with a key.
@@ -108,6 +123,13 @@ impl Bed {
         made.body["secret"].as_str().unwrap().to_owned()
     }
 
+    /// An API key that may do what the operator may.
+    pub async fn operator_key(&self) -> String {
+        let key = json!({ "name": "operator key", "role": "operator" });
+        let made = self.by_operator(&self.operator().await, "/v1/keys", None, key).await;
+        made.body["secret"].as_str().unwrap_or_else(|| panic!("{}", made.body)).to_owned()
+    }
+
     /// The operator's cookie and CSRF token.
     pub async fn operator(&self) -> (String, String) {
         let session = self.sign_in(EMAIL, PASSWORD).await;
@@ -156,6 +178,13 @@ impl Answer {
     }
 }
 
+async fn answer(response: Response) -> Answer {
+    let (status, headers) = (response.status(), response.headers().clone());
+    let bytes = axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap();
+    let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
+    Answer { status, headers, body }
+}
+
 /// A trunk that needs nothing to be stored.
 pub fn trunk(name: &str) -> Value {
     json!({ "name": name, "sip_server_address": "192.0.2.1", "auth_mode": "ip" })
@@ -185,9 +214,9 @@ fn steady_word(word: &str) -> String {
 }
 
 /// Neighbours that nobody answers for.
-fn config(folder: &TempDir) -> Config {
+fn config(folder: &TempDir, changes: Value) -> Config {
     let path = |name: &str| folder.path().join(name);
-    serde_json::from_value(json!({
+    let mut config = json!({
         "http_listen": "127.0.0.1:0",
         "public_url": "http://127.0.0.1",
         "control_socket": path("control.sock"),
@@ -198,6 +227,10 @@ fn config(folder: &TempDir) -> Config {
         "admin": { "email": EMAIL, "password": PASSWORD, "api_key": KEY },
         "sip": { "host": "127.0.0.1", "port": 5060 },
         "rtp": { "start": 10000, "end": 10200 },
-    }))
-    .unwrap()
+    });
+    for (key, value) in changes.as_object().unwrap() {
+        let socket = key.ends_with("_socket").then(|| json!(path(value.as_str().unwrap())));
+        config[key] = socket.unwrap_or_else(|| value.clone());
+    }
+    serde_json::from_value(config).unwrap()
 }

@@ -2,8 +2,11 @@
 
 mod access;
 mod bed;
+mod claim;
+mod neighbours;
 mod nouns;
 mod openapi;
 mod readiness;
 mod records;
+mod self_call;
 mod validation;

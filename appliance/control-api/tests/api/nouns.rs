@@ -194,6 +194,20 @@ async fn a_dialplan_is_tried_without_a_call() {
 }
 
 #[tokio::test]
+async fn an_imagined_caller_is_understood_in_every_spelling_like_a_real_one() {
+    let bed = Bed::new().await;
+    let tenant = bed.get("/v1/tenants").await.body["items"][0]["id"].as_str().unwrap().to_owned();
+    bed.patch(&format!("/v1/tenants/{tenant}"), json!({ "country_code": "31" })).await;
+    let dutch =
+        json!([{ "match_type": "caller_prefix", "match_params": { "prefix": "+316" }, "action_type": "voicemail" }]);
+    let plan = bed.make("/v1/dialplans", json!({ "name": "Dutch", "rules": dutch })).await;
+    for spelling in ["+31612345678", "0031612345678", "31612345678", "0612345678"] {
+        let answer = bed.post(&format!("/v1/dialplans/{plan}/evaluate"), json!({ "caller": spelling })).await;
+        assert_eq!(answer.body["decision"]["outcome"], "matched", "{spelling}: {}", answer.body);
+    }
+}
+
+#[tokio::test]
 async fn lists_are_read_page_by_page() {
     let bed = Bed::new().await;
     for n in 0..5 {

@@ -235,6 +235,13 @@ impl Bed {
         body
     }
 
+    /// What `fleet-agent` asks before it restarts the box.
+    pub async fn active_calls(&self) -> u64 {
+        let request = Request::get("/internal/v1/activity").body(Body::empty()).unwrap();
+        let (_, body) = read(internal::router(self.app.clone()).oneshot(request).await.unwrap()).await;
+        body["active_calls"].as_u64().unwrap()
+    }
+
     pub async fn admit(&self, leg: &InboundLeg) -> Value {
         self.internal("/internal/v1/admission", json!({ "correlation_id": CorrelationId::new(), "leg": leg })).await
     }
