@@ -1,6 +1,6 @@
 # Which checks are there, in which order, and what do they add up to?  Sourced by `box test`.
 
-SUITES=(fmt clippy deny bundle rust calls api acceptance)
+SUITES=(fmt clippy deny bundle rust security calls api acceptance image)
 ACCEPTANCE_DIR=${ACCEPTANCE_DIR:-$ROOT/../shared/acceptance}
 PASSED=0 FAILED=0 FAILURES=()
 
@@ -76,6 +76,31 @@ count_closing() { awk '/^[0-9]+ passed, [0-9]+ failed$/ { passed = $1; failed = 
 suite_rust() { counted "Rust tests" count_cargo cargo test --locked --workspace --no-fail-fast; }
 suite_calls() { counted "calls" count_pytest "$VENV/bin/python" -m pytest tests/calls; }
 suite_api() { counted "API" count_pytest "$VENV/bin/python" -m pytest tests/api; }
+
+suite_security() {
+    as_root "what the units may touch" || return 0
+    need_image_tools
+    export TOOLS
+    counted "what the units may touch" count_pytest "$VENV/bin/python" -m pytest tests/security
+}
+
+# The image is built and booted as root, in namespaces of its own.
+suite_image() {
+    as_root "the image" || return 0
+    build_trial_images
+    local pytest=("$VENV/bin/python" -m pytest -s) inputs=(tests/image tests/support image/trial.sh)
+    counted "lock, bill of materials and release" count_pytest "${pytest[@]}" tests/image/test_lock.py tests/image/test_sbom.py tests/image/test_release.py
+    kept_outcome "first boot and call" "boot-$(hash_tree "$IMAGES/1" tests/image/test_first_boot.py "${inputs[@]}")" \
+        unshare -n "${pytest[@]}" tests/image/test_first_boot.py
+    kept_outcome "update and roll-back" "update-$(hash_tree image systemd hardening provisioning tests/image)" \
+        unshare -n "${pytest[@]}" tests/image/test_update.py
+}
+
+as_root() {
+    [ "$(id -u)" != 0 ] || return 0
+    say "== $1: NOT RUN, it needs root"
+    return 1
+}
 
 suite_acceptance() {
     if [ ! -d "$ACCEPTANCE_DIR" ]; then

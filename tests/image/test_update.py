@@ -1,0 +1,156 @@
+"""Does a new version take over only after it has proved itself, and does a broken one give way by itself?
+
+One machine through five boots: 1 -> 2 (blessed by its call to itself) -> 3 (its gateway does not start, two tries) -> 2.
+In between the plug is pulled while version 2 is being written.
+"""
+
+import functools
+import http.server
+import os
+import shutil
+import subprocess
+import threading
+from pathlib import Path
+
+import pytest
+from boxkit import PROGRAMS, until
+from guest import CACHE, Guest, run_in_tools
+from lan import NEIGHBOUR
+from media import PCMU
+from remote_box import RemoteBox
+from tones import runs, sine
+
+BOOT_LIMIT = 600
+UPDATE_LIMIT = 1200
+TONE = 880
+KEYS = Path(os.environ.get("IMAGE_KEYS") or CACHE / "keys")
+# What an operator would type, once for each version that is announced.
+OPERATOR = r"""[Unit]
+Description=Operator of a test
+After=boot-complete.target fleet-agent.service
+[Service]
+Type=exec
+StandardOutput=journal+console
+StandardError=journal+console
+ExecStart=/bin/bash -c '. /usr/lib/os-release; next=$((IMAGE_VERSION + 1)); \
+  echo OPERATOR runs $IMAGE_VERSION; scaibox update status; \
+  [ $next -le 3 ] && [ ! -e /var/lib/scaibox/tried-$next ] || exit 0; \
+  until scaibox update check >/dev/null && scaibox --json update status | grep -Eq "version.: ?.$next"; do sleep 2; done; \
+  [ -e /var/lib/scaibox/cut-$next ] || [ $next = 3 ] || { touch /var/lib/scaibox/cut-$next; sync; cut=1; }; \
+  [ -n "$cut" ] || { touch /var/lib/scaibox/tried-$next; sync; }; \
+  scaibox update apply $next --now; echo OPERATOR asked for $next'
+"""
+
+
+class Channel:
+    """The signed channel on a web server, as the vendor fills it."""
+
+    def __init__(self, folder):
+        self.folder = folder / "channel"
+        shutil.copytree(KEYS / "channel", self.folder)
+        handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(self.folder))
+        handler.log_message = lambda *_: None
+        self.server = http.server.ThreadingHTTPServer((NEIGHBOUR, 0), handler)
+        self.url = f"http://{NEIGHBOUR}:{self.server.server_port}/"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def publish(self, version, images, work):
+        release, update = work / f"release-{version}", work / f"release-{version}/update"
+        tool = "/scaibox/image/release.py"
+        run_in_tools("python3", tool, "make", "--output", images[version], "--version", version, "--to", release)
+        run_in_tools("python3", tool, "sign", release, "--keys", KEYS)
+        subprocess.run([PROGRAMS / "channel", "publish", "--repository", self.folder, "--keys", KEYS / "tuf", "--release", update,
+                        "--version", version, "--notes", "a test"], check=True)
+
+
+@pytest.fixture(scope="module")
+def work():
+    folder = CACHE / "image/guests/update-work"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def channel(lan, work):
+    made = Channel(work)
+    yield made
+    made.server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def guest(lan, images, channel):
+    with Guest(CACHE / "image/guests/update", image=images["1"] / "scaibox_1.raw") as machine:
+        machine.settings(f'[update]\nchannel = "{channel.url}"\n')
+        machine.unit("operator.service", OPERATOR)
+        machine.start()
+        yield machine
+
+
+@pytest.fixture(scope="module")
+def box(guest):
+    return RemoteBox()
+
+
+@pytest.fixture(scope="module")
+def tone(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("tone")
+    (folder / "tone.ulaw").write_bytes(bytes(PCMU.encode(sine(TONE, 2).tolist())))
+    return folder
+
+
+def test_version_1_is_claimed_and_takes_a_message(guest, box, tone):
+    box.claim(guest.wait_for(r"claim code (\S{5}-\S{5})", BOOT_LIMIT).group(1))
+    box.number = box.voicemail_number()
+    box.leave_tone(box.number, tone)
+    assert_tone(box, 0)
+
+
+def test_a_power_cut_while_version_2_is_written_leaves_version_1(guest, box, channel, images, work):
+    channel.publish("2", images, work)
+    guest.wait_for(r"OPERATOR asked for 2", UPDATE_LIMIT)
+    until(lambda: state(box)["state"] == "installing", UPDATE_LIMIT, "version 2 is being written", every=0.5)
+    guest.cut_power()
+    mark = guest.mark()
+    guest.start()
+    guest.wait_for(r"ScaiBox 1: ready", BOOT_LIMIT, since=mark)
+    box.answers()
+    assert_tone(box, 0)
+    box.mark = guest.mark()
+
+
+def test_version_2_takes_over_once_its_call_to_itself_went_through(guest, box):
+    guest.wait_for(r"ScaiBox 2: ready", UPDATE_LIMIT, since=box.mark)
+    box.answers()
+    until(lambda: state(box)["blessed"] and state(box)["current"] == "2", BOOT_LIMIT, "version 2 is blessed", every=1)
+    assert_tone(box, 0)
+    assert state(box)["failed"] == []
+
+
+def test_version_3_whose_gateway_is_broken_gives_way_to_version_2_by_itself(guest, box, channel, images, work, tone):
+    mark = guest.mark()
+    channel.publish("3", images, work)
+    guest.wait_for(r"OPERATOR asked for 3", UPDATE_LIMIT, since=mark)
+    guest.wait_for(r"ScaiBox 2: ready", UPDATE_LIMIT + 2 * BOOT_LIMIT, since=guest.mark())
+    box.answers()
+    failed = until(lambda: state(box)["failed"], BOOT_LIMIT, "the failure is reported", every=1)
+    assert [one["version"] for one in failed] == ["3"]
+    assert "gateway" in failed[0]["reason"], failed
+    assert state(box)["current"] == "2"
+    assert_tone(box, 0)
+    box.leave_tone(box.number, tone)
+    assert len(box.messages()) == 2
+    assert_tone(box, 0)
+
+
+def state(box):
+    try:
+        return box.api.get("/v1/update", timeout=60)
+    except (OSError, AssertionError):
+        return {"state": "", "current": "", "blessed": False, "failed": []}
+
+
+def assert_tone(box, index):
+    samples, rate = box.message(index)
+    assert sum(run.length for run in runs(samples, rate, [TONE])) >= 5
