@@ -53,15 +53,17 @@ impl Https {
         let handle = Handle::new();
         let watch = tokio::spawn(self.certificate.keep(stop.clone()));
         tokio::spawn({
-            let handle = handle.clone();
+            let (handle, stop) = (handle.clone(), stop.clone());
             async move {
                 stop.cancelled().await;
                 handle.graceful_shutdown(Some(DRAIN));
             }
         });
         let service = router.layer(middleware::map_response(harden)).into_make_service();
-        self.server.handle(handle).serve(service).await.context("HTTPS ended")?;
-        Ok(watch.await?)
+        let served = self.server.handle(handle).serve(service).await.context("HTTPS ended");
+        stop.cancel(); // without HTTPS the daemon is of no use: systemd starts it again
+        watch.await?;
+        served
     }
 }
 

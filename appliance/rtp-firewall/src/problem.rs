@@ -32,7 +32,7 @@ struct Body<'a> {
 
 impl Problem {
     pub fn invalid(detail: impl Into<String>) -> Self {
-        let hint = "see types::firewall for what this route takes";
+        let hint = "nothing was changed: mend the field that the detail names and send it again";
         Self { status: StatusCode::UNPROCESSABLE_ENTITY, code: "invalid", detail: detail.into(), hint }
     }
 }

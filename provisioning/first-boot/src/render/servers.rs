@@ -27,7 +27,7 @@ fn livekit(facts: &Facts<'_>) -> anyhow::Result<String> {
             "api_key": facts.secrets.livekit_key,
             "urls": [format!("http://{}/internal/livekit/webhook", local(ports::local::API))],
         },
-        "logging": { "level": "info", "json": true },
+        "logging": { "level": "warn", "json": true },
     });
     let addresses: Vec<String> = lan(facts).map(ToString::to_string).collect();
     Ok(format!("# addresses: {}\n{}\n", addresses.join(" "), serde_json::to_string_pretty(&config)?))
