@@ -7,8 +7,8 @@ IMAGE_WORK=$BOX_CACHE/image
 DEVELOPMENT_KEYS=$BOX_CACHE/keys
 IMAGE_KEYS=${IMAGE_KEYS:-$DEVELOPMENT_KEYS}
 export IMAGE_KEYS
-SOURCE_DATE_EPOCH=$(cat image/epoch)
-export SOURCE_DATE_EPOCH
+# Not exported: Cargo would build every C library anew for it.
+IMAGE_EPOCH=$(cat image/epoch)
 IMAGE_VERSION=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 
 # build_image [--relock]: the release folder of this version, signed.
@@ -49,7 +49,7 @@ run_mkosi() {
     mapfile -t options < <(sed -n '/^[^#]/s/^/--kernel-command-line=/p' hardening/cmdline)
     rm -rf "$out" && mkdir -p "$out" "$IMAGE_WORK/packages"
     (umask 022 && in_tools mkosi -C /scaibox/image/mkosi --image-version "$version" \
-        --source-date-epoch "$SOURCE_DATE_EPOCH" --output-directory "$out" --extra-tree "$stage" \
+        --source-date-epoch "$IMAGE_EPOCH" --output-directory "$out" --extra-tree "$stage" \
         --sandbox-tree "$IMAGE_WORK/sandbox" --package-cache-dir "$IMAGE_WORK/packages" --workspace-directory /var/tmp \
         "${options[@]}" "$@" --force build)
 }
@@ -94,13 +94,13 @@ bill_of_materials() {
     local root=$IMAGE_WORK/root
     rm -rf "$root"
     in_tools fsck.erofs --extract="$root" "$(echo "$2"/scaibox_"$1".root.*.raw)" >/dev/null
-    python3 image/sbom.py --version "$1" --root "image=$root" --debs "$IMAGE_WORK/packages/cache/apt" \
+    SOURCE_DATE_EPOCH=$IMAGE_EPOCH python3 image/sbom.py --version "$1" --root "image=$root" --debs "$IMAGE_WORK/packages/cache/apt" \
         --part "$2/scaibox_$1.efi" --to "$2" || return 1
     rm -rf "$root"
 }
 
 make_release() {
-    in_tools python3 /scaibox/image/release.py make --output "$2" --version "$1" --to "$IMAGE_WORK/release" \
+    SOURCE_DATE_EPOCH=$IMAGE_EPOCH in_tools python3 /scaibox/image/release.py make --output "$2" --version "$1" --to "$IMAGE_WORK/release" \
         --with "$2/scaibox_$1.cdx.json" --with "$2/scaibox_$1.spdx.json" --with /scaibox/image/image.lock
 }
 
