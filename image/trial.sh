@@ -30,9 +30,12 @@ write_broken() {
     chmod 755 "$1/usr/lib/scaibox/sip-gateway"
 }
 
-# hash_tree PATH…: changes with every name, mode and byte below.
+# hash_tree PATH…: changes with every name, mode and byte below; what Python keeps for itself does not count.
 hash_tree() {
-    { find "$@" -printf '%P %y %m %l\n' | sort; find "$@" -type f -print0 | sort -z | xargs -0 cat; } | sha256sum | cut -c1-16
+    {
+        find "$@" -name __pycache__ -prune -o -printf '%P %y %m %l\n' | sort
+        find "$@" -name __pycache__ -prune -o -type f -print0 | sort -z | xargs -0 cat
+    } | sha256sum | cut -c1-16
 }
 
 # kept_outcome WHAT KEY COMMAND…: runs the tests, or says what they said about the very same inputs.
