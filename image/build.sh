@@ -106,8 +106,8 @@ make_release() {
 
 # verify_image: builds everything once more as another machine would, and names the first byte that differs.
 verify_image() {
-    local again=$IMAGE_WORK/again stage=$IMAGE_WORK/stage-again
-    rm -rf "$again" "$stage"
+    local stage=$IMAGE_WORK/stage-again
+    rm -rf "$stage"
     CARGO_TARGET_DIR=$IMAGE_WORK/target-again
     BIN=$CARGO_TARGET_DIR/debug
     PATH_MAPS=("$CARGO_TARGET_DIR=/target" "${CARGO_HOME:-$HOME/.cargo}=/cargo")
@@ -116,9 +116,15 @@ verify_image() {
     setup_run
     stage_image "$stage"
     compare_trees "$IMAGE_WORK/stage" "$stage" || refuse "the programs differ"
-    step "image again: another host name, time zone, umask and one processor" elsewhere "$stage" "$again" || exit 1
-    compare_images "$IMAGE_WORK/out" "$again"
-    rm -rf "$again" "$stage" "$CARGO_TARGET_DIR"
+    same_elsewhere "$IMAGE_VERSION" "$stage" "$IMAGE_WORK/out" || refuse "two builds are not the same bytes"
+    rm -rf "$stage" "$CARGO_TARGET_DIR"
+}
+
+# same_elsewhere VERSION STAGE OUT: is OUT what another machine would make?
+same_elsewhere() {
+    local again=$IMAGE_WORK/again
+    step "image again: another host name, time zone, umask and one processor" elsewhere "$1" "$2" "$again" &&
+        compare_images "$3" "$again" && rm -rf "$again"
 }
 
 elsewhere() {
@@ -126,7 +132,7 @@ elsewhere() {
         umask 027
         export TZ=Asia/Tokyo IMAGE_HOSTNAME=elsewhere
         taskset -p -c 0 "$BASHPID" >/dev/null
-        run_mkosi "$IMAGE_VERSION" "$1" "$2"
+        run_mkosi "$@"
     )
 }
 
@@ -146,7 +152,7 @@ compare_images() {
     done
     if [ $different = 1 ]; then
         name_difference "$1" "$2"
-        refuse "two builds are not the same bytes"
+        return 1
     fi
     say "identical: $(cd "$1" && sha256sum scaibox_*.raw scaibox_*.efi | sort -k2 | tr '\n' ';')"
 }

@@ -88,6 +88,7 @@ suite_security() {
 suite_image() {
     as_root "the image" || return 0
     build_trial_images
+    whole "two builds are the same bytes" same_trial_image
     local pytest=("$VENV/bin/python" -m pytest -s) inputs=(tests/image tests/support image/trial.sh)
     counted "lock, bill of materials and release" count_pytest "${pytest[@]}" tests/image/test_lock.py tests/image/test_sbom.py tests/image/test_release.py
     kept_outcome "first boot and call" "boot-$(hash_tree "$IMAGES/1" tests/image/test_first_boot.py "${inputs[@]}")" \
