@@ -92,6 +92,16 @@ class RemoteBox:
         out = subprocess.run(
             ["nmap", *scan, "-n", "-Pn", "-p-", "-S", source, "-e", "br0", "--min-rate", "5000", "--max-retries", "1", "-oX", "-", self.host],
             check=True, capture_output=True, text=True).stdout
-        ports = xml.fromstring(out).iter("port")
-        found = {port.get("portid"): port.find("state").get("state") for port in ports}
-        return {number: state for number, state in found.items() if state in ("open", "closed")}
+        answered, scan = {}, xml.fromstring(out)
+        for port in scan.iter("port"):
+            answered[port.get("portid")] = port.find("state").get("state")
+        for many in scan.iter("extraports"):  # where many ports said the same, nmap gives their ranges
+            for reason in many.iter("extrareasons"):
+                answered |= dict.fromkeys(numbers(reason.get("ports")), many.get("state"))
+        return {number: state for number, state in answered.items() if state in ("open", "closed")}
+
+
+def numbers(ranges):
+    """"1-3,7" as {"1", "2", "3", "7"}."""
+    bounds = [part.split("-") for part in ranges.split(",")]
+    return {str(number) for first, *last in bounds for number in range(int(first), int(last[0] if last else first) + 1)}

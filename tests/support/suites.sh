@@ -93,7 +93,7 @@ suite_image() {
     counted "lock, bill of materials and release" count_pytest "${pytest[@]}" tests/image/test_lock.py tests/image/test_sbom.py tests/image/test_release.py
     kept_outcome "first boot and call" "boot-$(hash_tree "$IMAGES/1" tests/image/test_first_boot.py "${inputs[@]}")" \
         unshare -n "${pytest[@]}" tests/image/test_first_boot.py
-    kept_outcome "update and roll-back" "update-$(hash_tree image systemd hardening provisioning tests/image)" \
+    kept_outcome "update and roll-back" "update-$(hash_tree image systemd hardening provisioning tests/image/test_update.py)" \
         unshare -n "${pytest[@]}" tests/image/test_update.py
 }
 
