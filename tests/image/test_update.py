@@ -4,18 +4,12 @@ One machine through five boots: 1 -> 2 (blessed by its call to itself) -> 3 (its
 In between the plug is pulled while version 2 is being written.
 """
 
-import functools
-import http.server
-import os
 import shutil
-import subprocess
-import threading
-from pathlib import Path
 
 import pytest
-from boxkit import PROGRAMS, until
-from guest import CACHE, Guest, run_in_tools
-from lan import NEIGHBOUR
+from boxkit import until
+from channel import Channel
+from guest import CACHE, Guest
 from media import PCMU
 from remote_box import RemoteBox
 from tones import runs, sine
@@ -23,7 +17,6 @@ from tones import runs, sine
 BOOT_LIMIT = 600
 UPDATE_LIMIT = 1200
 TONE = 880
-KEYS = Path(os.environ.get("IMAGE_KEYS") or CACHE / "keys")
 # What an operator would type, once for each version that is announced.
 OPERATOR = r"""[Unit]
 Description=Operator of a test
@@ -40,27 +33,6 @@ ExecStart=/bin/bash -c '. /usr/lib/os-release; next=$((IMAGE_VERSION + 1)); \
   [ -n "$cut" ] || { touch /var/lib/scaibox/tried-$next; sync; }; \
   scaibox update apply $next --now; echo OPERATOR asked for $next'
 """
-
-
-class Channel:
-    """The signed channel on a web server, as the vendor fills it."""
-
-    def __init__(self, folder):
-        self.folder = folder / "channel"
-        shutil.copytree(KEYS / "channel", self.folder)
-        handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(self.folder))
-        handler.log_message = lambda *_: None
-        self.server = http.server.ThreadingHTTPServer((NEIGHBOUR, 0), handler)
-        self.url = f"http://{NEIGHBOUR}:{self.server.server_port}/"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-    def publish(self, version, images, work):
-        release, update = work / f"release-{version}", work / f"release-{version}/update"
-        tool = "/scaibox/image/release.py"
-        run_in_tools("python3", tool, "make", "--output", images[version], "--version", version, "--to", release)
-        run_in_tools("python3", tool, "sign", release, "--keys", KEYS)
-        subprocess.run([PROGRAMS / "channel", "publish", "--repository", self.folder, "--keys", KEYS / "tuf", "--release", update,
-                        "--version", version, "--notes", "a test"], check=True)
 
 
 @pytest.fixture(scope="module")
