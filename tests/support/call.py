@@ -4,6 +4,7 @@ import argparse
 import array
 import asyncio
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -37,8 +38,15 @@ async def until(what, limit):
         await asyncio.sleep(0.1)
 
 
+def own_address(peer):
+    """The address of this machine that `peer` can answer."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect((peer, 9))
+        return probe.getsockname()[0]
+
+
 async def main(args):
-    async with Phone(user=args.caller) as phone:
+    async with Phone(user=args.caller, host=own_address(args.host)) as phone:
         print(f"calling {args.number} at {args.host}:{args.port}")
         call = await phone.dial(args.number, (args.host, args.port))
         await asyncio.wait([asyncio.ensure_future(call.ringing.wait()), call.final], return_when=asyncio.FIRST_COMPLETED, timeout=30)

@@ -34,12 +34,10 @@ def inside(options):
     """In the namespace: network, machine, console."""
     with Lan(link=LAN_END), Guest(CACHE / "qemu", image=options.image, memory=options.memory, echo=show) as guest:
         guest.start()
-        signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
         try:
             guest.process.wait()
         except KeyboardInterrupt:
-            pass
-        guest.stop()
+            guest.stop()
 
 
 def show(raw):
@@ -60,6 +58,7 @@ def outside(words):
         try:
             return child.wait()
         except KeyboardInterrupt:
+            child.terminate()  # a Ctrl-C has reached it already, a SIGTERM has not
             return child.wait()
     finally:
         run("ip", "netns", "del", NAMESPACE, check=False)
@@ -72,6 +71,8 @@ def main():
     options.add_argument("--memory", type=int, default=3072, help="MiB (default %(default)s)")
     options.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     given = options.parse_args()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     if not given.inside:
         return outside(sys.argv[1:])
     if not given.fresh and (CACHE / "qemu/disk.qcow2").exists():
