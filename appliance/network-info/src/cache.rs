@@ -3,6 +3,7 @@
 //! The last good state, in one file that is replaced as a whole. It counts only in the networks it
 //! was found in: a box that was carried elsewhere starts without it.
 
+use daemon::files::{PRIVATE, replace};
 use std::{
     fs, io,
     path::{Path, PathBuf},
@@ -34,15 +35,11 @@ impl Cache {
 
     /// Failing to keep it is logged; the daemon works without.
     pub fn keep(&self, state: &NetworkState) {
-        if let Err(error) = self.replace(state) {
+        let kept =
+            serde_json::to_vec(state).map_err(io::Error::from).and_then(|json| replace(&self.file, &json, PRIVATE));
+        if let Err(error) = kept {
             tracing::warn!(%error, file = %self.file.display(), "the state is not kept");
         }
-    }
-
-    fn replace(&self, state: &NetworkState) -> io::Result<()> {
-        let fresh = self.file.with_extension("new");
-        fs::write(&fresh, serde_json::to_vec(state)?)?;
-        fs::rename(&fresh, &self.file)
     }
 }
 

@@ -3,12 +3,8 @@
 //! One JSON file, replaced as a whole and flushed to the disk, so that a power cut leaves the old or the new one.
 
 use crate::desired::Desired;
-use std::{
-    fs::{self, File, OpenOptions},
-    io::{self, Write},
-    os::unix::fs::OpenOptionsExt,
-    path::{Path, PathBuf},
-};
+use daemon::files::{PRIVATE, replace};
+use std::{fs, io, path::PathBuf};
 
 /// Where the wanted state is remembered.
 #[derive(Clone, Debug)]
@@ -38,7 +34,7 @@ impl StateFile {
             Ok(text) => text,
         };
         serde_json::from_slice(&text).map(Some).map_err(|source| {
-            let aside = self.beside("damaged");
+            let aside = self.path.with_added_extension("damaged");
             if let Err(error) = fs::rename(&self.path, &aside) {
                 tracing::warn!(%error, path = %self.path.display(), "could not set the damaged state aside");
             }
@@ -47,19 +43,7 @@ impl StateFile {
     }
 
     pub fn save(&self, desired: &Desired) -> io::Result<()> {
-        let new = self.beside("new");
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
-        file.write_all(&serde_json::to_vec_pretty(desired)?)?;
-        file.sync_all()?;
-        fs::rename(&new, &self.path)?;
-        File::open(self.path.parent().unwrap_or(Path::new("/")))?.sync_all()
-    }
-
-    fn beside(&self, suffix: &str) -> PathBuf {
-        let mut name = self.path.clone().into_os_string();
-        name.push(".");
-        name.push(suffix);
-        name.into()
+        replace(&self.path, &serde_json::to_vec_pretty(desired)?, PRIVATE)
     }
 }
 

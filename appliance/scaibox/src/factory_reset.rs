@@ -6,8 +6,9 @@
 //! nothing. Then secrets and the database are overwritten in place. On flash the old cells may
 //! outlive that; the partition is discarded when it is made anew, and backups are encrypted.
 
-use crate::{efivar, health, places::Places, report::Done, systemd::Systemd};
+use crate::{efivar, health, places::Places, report::Done};
 use anyhow::{Context, bail};
+use daemon::units::Systemd;
 use std::{
     fs::{self, OpenOptions},
     io::{self, Write},

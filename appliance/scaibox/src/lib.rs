@@ -16,5 +16,4 @@ pub mod places;
 pub mod report;
 pub mod ssh;
 pub mod status;
-pub mod systemd;
 pub mod update;

@@ -9,16 +9,14 @@ use crate::{
     neighbours::Neighbours,
     places::Places,
     report::Done,
-    systemd::{Systemd, is_no_such_unit},
 };
 use anyhow::{Context, anyhow, bail};
-use jiff::Timestamp;
-use std::{
-    fs::{self, DirBuilder},
-    io::Write,
-    os::unix::fs::DirBuilderExt,
-    path::Path,
+use daemon::{
+    files,
+    units::{Systemd, is_no_such_unit},
 };
+use jiff::Timestamp;
+use std::{fs::DirBuilder, os::unix::fs::DirBuilderExt, path::Path};
 use tokio::process::Command;
 
 /// The server first: nobody reaches it before the firewall opens.
@@ -52,17 +50,13 @@ async fn let_in(neighbours: &Neighbours, until: Timestamp) -> anyhow::Result<()>
     allow_ssh(neighbours, Some(until)).await.map(drop)
 }
 
-/// Only this key; the file is complete or the old one.
+/// Only this key.
 fn allow_key(path: &Path, key: &str) -> anyhow::Result<()> {
     let key = public_key(key)?;
     let write = || -> std::io::Result<()> {
         let folder = path.parent().unwrap_or(Path::new("."));
         DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
-        writeln!(file, "{key}")?;
-        file.as_file().sync_all()?;
-        file.persist(path)?;
-        fs::File::open(folder)?.sync_all()
+        files::replace(path, format!("{key}\n").as_bytes(), files::PRIVATE)
     };
     write().with_context(|| format!("could not write {}", path.display()))
 }
@@ -101,7 +95,7 @@ const TIMER: &str = "scaibox-ssh-end.timer";
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::PermissionsExt;
+    use std::{fs, os::unix::fs::PermissionsExt};
 
     const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ operator";
 

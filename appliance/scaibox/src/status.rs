@@ -9,15 +9,15 @@ use crate::{
     neighbours::{Neighbours, explain},
     places::Places,
     report::Known,
-    systemd::Systemd,
     update::{self, UpdateState},
 };
+use daemon::units::Systemd;
 use serde::{Deserialize, Serialize};
 use std::{
     fmt::{self, Display},
     net::IpAddr,
 };
-use types::network::NetworkState;
+use types::{network::NetworkState, units::DAEMONS};
 
 #[derive(Debug, PartialEq, Serialize)]
 pub struct Status {
@@ -68,7 +68,8 @@ pub async fn status(places: &Places) -> Status {
 }
 
 async fn daemons() -> anyhow::Result<Vec<Daemon>> {
-    let states = Systemd::connect().await?.states(DAEMONS).await?;
+    let units = DAEMONS.map(|name| format!("{name}.service"));
+    let states = Systemd::connect().await?.states(&units.each_ref().map(String::as_str)).await?;
     let name = |unit: &str| unit.trim_end_matches(".service").to_owned();
     Ok(states.into_iter().map(|(unit, state)| Daemon { name: name(&unit), state }).collect())
 }
@@ -131,19 +132,6 @@ fn spaced(addresses: impl Iterator<Item = impl ToString>) -> String {
     let all: Vec<_> = addresses.map(|address| address.to_string()).collect();
     if all.is_empty() { "none".into() } else { all.join(" ") }
 }
-
-const DAEMONS: &[&str] = &[
-    "rtp-firewall.service",
-    "network-info.service",
-    "redis.service",
-    "minio.service",
-    "livekit-server.service",
-    "sip-gateway.service",
-    "control-api.service",
-    "voice-worker.service",
-    "first-boot.service",
-    "fleet-agent.service",
-];
 
 #[cfg(test)]
 mod tests {

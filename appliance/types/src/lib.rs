@@ -11,6 +11,7 @@ pub mod firewall;
 mod ids;
 pub mod network;
 mod redacted;
+pub mod units;
 
 pub use correlation::CorrelationId;
 pub use e164::{E164, NumberError};

@@ -1,30 +1,23 @@
-//! How is a file written so that a power cut leaves the old one or the new one, and nothing in between?
+//! How are the box's own files written, read and removed?
 //!
-//! Into a neighbour first, synced, renamed over the old one, and the folder synced. A file that says
-//! the same already is left alone.
+//! For their owner alone, by [`daemon::files::replace`]; a file that says the same already is left alone.
 
+pub use daemon::files::PRIVATE;
+
+use daemon::files::{replace, sync_folder_of};
 use std::{
-    fs::{self, DirBuilder, File, OpenOptions, Permissions},
-    io::{self, Write},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
+    fs::{self, DirBuilder, Permissions},
+    io,
+    os::unix::fs::{DirBuilderExt, PermissionsExt},
     path::Path,
 };
-
-/// For its owner alone.
-pub const PRIVATE: u32 = 0o600;
 
 /// True when the file was written, false when it said the same before.
 pub fn write(path: &Path, text: &str) -> io::Result<bool> {
     if fs::read(path).is_ok_and(|old| old == text.as_bytes()) && mode(path)? == PRIVATE {
         return Ok(false);
     }
-    let new = path.with_added_extension("new");
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(PRIVATE).open(&new)?;
-    file.set_permissions(Permissions::from_mode(PRIVATE))?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    fs::rename(&new, path)?;
-    sync_folder_of(path)?;
+    replace(path, text.as_bytes(), PRIVATE)?;
     Ok(true)
 }
 
@@ -59,10 +52,6 @@ fn mode(path: &Path) -> io::Result<u32> {
     Ok(fs::metadata(path)?.permissions().mode() & 0o7777)
 }
 
-fn sync_folder_of(path: &Path) -> io::Result<()> {
-    path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -86,16 +75,6 @@ mod tests {
         fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
         assert!(write(&path, "one").unwrap());
         assert_eq!(mode(&path).unwrap(), 0o600);
-    }
-
-    #[test]
-    fn what_a_power_cut_left_half_written_is_replaced() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("key");
-        fs::write(folder.path().join("key.new"), "a longer text that was cut").unwrap();
-        write(&path, "whole").unwrap();
-        assert_eq!(read(&path).unwrap().as_deref(), Some("whole"));
-        assert!(!folder.path().join("key.new").exists());
     }
 
     #[test]

@@ -8,7 +8,6 @@ use crate::{
     root::{Outcome, What},
 };
 use async_trait::async_trait;
-use futures_util::StreamExt;
 use serde::de::DeserializeOwned;
 use std::{
     path::{Path, PathBuf},
@@ -20,8 +19,8 @@ use std::{
 pub enum StepError {
     #[error("{0}")]
     Refused(String),
-    #[error("systemd could not be asked: {0}")]
-    Bus(#[from] zbus::Error),
+    #[error("systemd could not be asked: {0:#}")]
+    Bus(anyhow::Error),
     #[error("{unit} ended with `{result}`; its journal says why")]
     Failed { unit: String, result: String },
     #[error("{unit} did not end within {limit:?}")]
@@ -37,19 +36,6 @@ pub trait RootSteps: Send + Sync {
 
     /// What the last step saw of the boot.
     fn boot_state(&self) -> Result<BootState, StepError>;
-}
-
-#[zbus::proxy(
-    interface = "org.freedesktop.systemd1.Manager",
-    default_service = "org.freedesktop.systemd1",
-    default_path = "/org/freedesktop/systemd1"
-)]
-trait Manager {
-    fn subscribe(&self) -> zbus::Result<()>;
-    fn start_unit(&self, name: &str, mode: &str) -> zbus::Result<zbus::wire::OwnedObjectPath>;
-
-    #[zbus(signal)]
-    fn job_removed(&self, id: u32, job: zbus::wire::ObjectPath<'_>, unit: &str, result: &str) -> zbus::Result<()>;
 }
 
 /// systemd, by its D-Bus interface.
@@ -87,18 +73,8 @@ impl RootSteps for Systemd {
 }
 
 async fn start_and_wait(unit: &str) -> Result<String, StepError> {
-    let bus = zbus::Connection::system().await?;
-    let manager = ManagerProxy::new(&bus).await?;
-    manager.subscribe().await?;
-    let mut removed = manager.receive_job_removed().await?;
-    let job = manager.start_unit(unit, "fail").await?;
-    while let Some(signal) = removed.next().await {
-        let ended = signal.args()?;
-        if ended.job.as_str() == job.as_str() {
-            return Ok(ended.result.to_owned());
-        }
-    }
-    Err(StepError::Failed { unit: unit.to_owned(), result: "the bus went away".into() })
+    let systemd = daemon::units::Systemd::connect().await.map_err(StepError::Bus)?;
+    systemd.start_alone(unit).await.map_err(StepError::Bus)
 }
 
 /// Reads a result that a root step wrote.

@@ -4,7 +4,8 @@
 //! runs open; it takes up the restored rules by a restart at the end.
 
 use super::BackupError;
-use crate::{health::checks, systemd::Systemd};
+use crate::health::checks;
+use daemon::units::Systemd;
 use std::time::Duration;
 
 /// The daemons of this machine, as they ran.

@@ -10,6 +10,7 @@
 
 use super::{BackupError, stage};
 use crate::places::Places;
+use daemon::files;
 use serde::{Deserialize, Serialize};
 use std::{
     fs, io,
@@ -96,12 +97,10 @@ impl Swap {
     }
 
     fn write(&self, plan: &Plan) -> Result<(), BackupError> {
-        let (path, next) = (self.folder.join(PLAN), self.folder.join("plan.next"));
+        let path = self.folder.join(PLAN);
         let text = serde_json::to_vec(plan).map_err(|error| BackupError::io("write", &path)(error.into()))?;
-        fs::write(&next, text).map_err(BackupError::io("write", &next))?;
-        stage::sync(&self.folder)?;
-        fs::rename(&next, &path).map_err(BackupError::io("write", &path))?;
-        stage::sync(&self.folder)
+        stage::sync(&self.folder)?; // what is to be moved in comes before the word that it is there
+        files::replace(&path, &text, files::PRIVATE).map_err(BackupError::io("write", &path))
     }
 }
 

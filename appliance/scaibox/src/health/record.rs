@@ -6,9 +6,10 @@
 
 use super::decide::{Blessing, Decision, Outcome, Step};
 use anyhow::Context;
+use daemon::files;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use std::{fs, io::Write, path::Path};
+use std::{fs, path::Path};
 
 /// `last.json`
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -48,17 +49,9 @@ pub fn read_last(folder: &Path) -> Option<Last> {
     serde_json::from_slice(&fs::read(folder.join("last.json")).ok()?).ok()
 }
 
-/// The file is the old one or the new one, never half of either.
 fn replace<T: Serialize>(path: &Path, value: &T) -> anyhow::Result<()> {
-    let write = || -> std::io::Result<()> {
-        let folder = path.parent().unwrap_or(Path::new("."));
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
-        file.write_all(&serde_json::to_vec_pretty(value)?)?;
-        file.as_file().sync_all()?;
-        file.persist(path)?;
-        fs::File::open(folder)?.sync_all()
-    };
-    write().with_context(|| format!("could not write {}", path.display()))
+    let json = serde_json::to_vec_pretty(value)?;
+    files::replace(path, &json, files::PRIVATE).with_context(|| format!("could not write {}", path.display()))
 }
 
 fn remove(path: &Path) -> anyhow::Result<()> {

@@ -13,20 +13,8 @@ use crate::{
 use daemon::unix_http::Client;
 use serde::Deserialize;
 use std::{fs, net::IpAddr, path::Path};
+use types::units::DAEMONS;
 
-/// The daemons on the screen, in the order of their rows.
-pub const DAEMONS: [&str; 10] = [
-    "rtp-firewall",
-    "sip-gateway",
-    "livekit-server",
-    "control-api",
-    "voice-worker",
-    "network-info",
-    "redis",
-    "minio",
-    "first-boot",
-    "fleet-agent",
-];
 const UNITS: &str = "/sys/fs/cgroup/system.slice";
 
 /// Everything the screen shows.

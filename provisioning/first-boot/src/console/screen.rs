@@ -102,8 +102,8 @@ fn fit(line: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::console::look::DAEMONS;
     use std::net::IpAddr;
+    use types::units::DAEMONS;
 
     fn view(state: State) -> View {
         View {

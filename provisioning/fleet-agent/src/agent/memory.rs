@@ -2,6 +2,7 @@
 
 use super::decide::Wish;
 use crate::{boot::BootState, version::Version};
+use daemon::files::{PRIVATE, replace};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::{
@@ -51,10 +52,7 @@ impl Memory {
     }
 
     pub fn save(&self, folder: &Path) -> io::Result<()> {
-        let draft = folder.join(format!(".{FILE}"));
-        fs::write(&draft, serde_json::to_vec(self)?)?;
-        fs::File::open(&draft)?.sync_all()?;
-        fs::rename(draft, folder.join(FILE))
+        replace(&folder.join(FILE), &serde_json::to_vec(self)?, PRIVATE)
     }
 
     pub fn failed_versions(&self) -> BTreeSet<Version> {

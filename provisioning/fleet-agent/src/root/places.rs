@@ -1,6 +1,7 @@
 //! Where does the root part find things? Fixed on a box; a folder of its own in tests.
 
 use super::RootError;
+use daemon::files::{PUBLIC, replace};
 use serde::Serialize;
 use std::{
     fs,
@@ -48,17 +49,10 @@ impl Places {
 
     /// Writes a result for the agent, all at once and readable by everybody.
     pub(super) fn write(&self, name: &str, value: &impl Serialize) -> Result<(), RootError> {
-        let (path, draft) = (self.results.join(name), self.results.join(format!(".{name}")));
+        let path = self.results.join(name);
         let json = serde_json::to_vec(value).map_err(|error| at(&path)(error.into()))?;
-        fs::write(&draft, json).map_err(at(&draft))?;
-        set_readable(&draft).map_err(at(&draft))?;
-        fs::rename(&draft, &path).map_err(at(&path))
+        replace(&path, &json, PUBLIC).map_err(at(&path))
     }
-}
-
-fn set_readable(path: &Path) -> std::io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    fs::set_permissions(path, fs::Permissions::from_mode(0o644))
 }
 
 pub(super) fn at(path: &Path) -> impl FnOnce(std::io::Error) -> RootError + '_ {

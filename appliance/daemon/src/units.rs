@@ -21,6 +21,11 @@ impl Systemd {
         self.job(unit, self.0.start_unit(unit, "replace")).await.with_context(|| format!("could not start {unit}"))
     }
 
+    /// Starts a unit that nothing else may have a job for, and answers how the job ended: `done`, `failed`, `timeout`...
+    pub async fn start_alone(&self, unit: &str) -> anyhow::Result<String> {
+        self.result(self.0.start_unit(unit, "fail")).await.with_context(|| format!("could not start {unit}"))
+    }
+
     pub async fn restart(&self, unit: &str) -> anyhow::Result<()> {
         self.job(unit, self.0.restart_unit(unit, "replace")).await.with_context(|| format!("could not restart {unit}"))
     }
@@ -40,12 +45,16 @@ impl Systemd {
     }
 
     async fn job(&self, unit: &str, ask: impl Future<Output = zbus::Result<OwnedObjectPath>>) -> anyhow::Result<()> {
+        judge(unit, &self.result(ask).await?)
+    }
+
+    async fn result(&self, ask: impl Future<Output = zbus::Result<OwnedObjectPath>>) -> anyhow::Result<String> {
         let mut ended = self.0.receive_job_removed().await?;
         let job = ask.await?;
         while let Some(signal) = ended.next().await {
             let end = signal.args()?;
             if end.job == job {
-                return judge(unit, &end.result);
+                return Ok(end.result);
             }
         }
         bail!("the connection to systemd ended")
