@@ -17,6 +17,6 @@ pub struct S3Config {
 }
 
 /// What MinIO and most others call themselves when nobody chose a region.
-fn default_region() -> String {
+pub fn default_region() -> String {
     "us-east-1".to_owned()
 }

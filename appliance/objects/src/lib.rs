@@ -8,8 +8,10 @@
 
 mod config;
 mod error;
+mod server;
 mod store;
 
-pub use config::S3Config;
+pub use config::{S3Config, default_region};
 pub use error::ObjectError;
+pub use server::Server;
 pub use store::{ObjectInfo, Store};

@@ -3,14 +3,11 @@
 //! Every call gives up after [`CALL`] at the latest, tries included, so a server that is down is
 //! noticed in seconds; whoever must not lose data keeps its own copy until `put` has succeeded.
 
-use crate::{ObjectError, S3Config};
+use crate::{ObjectError, S3Config, Server};
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
-use aws_sdk_s3::config::{
-    BehaviorVersion, Builder, Credentials, Region, RequestChecksumCalculation, ResponseChecksumValidation,
-    StalledStreamProtectionConfig,
-};
+use aws_sdk_s3::config::{Builder, StalledStreamProtectionConfig};
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{BucketLocationConstraint, CreateBucketConfiguration};
 use bytes::Bytes;
@@ -129,27 +126,24 @@ impl Store {
     }
 }
 
-/// Checksums only where the API demands them: servers other than Amazon's often lack the newer ones.
 fn client_config(config: &S3Config) -> Builder {
-    let credentials =
-        Credentials::new(&config.access_key, config.secret_key.expose(), None, None, "scaibox-configuration");
+    let server = Server {
+        endpoint: &config.endpoint,
+        region: &config.region,
+        access_key: &config.access_key,
+        secret_key: &config.secret_key,
+    };
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(CONNECT)
         .read_timeout(ATTEMPT)
         .operation_attempt_timeout(ATTEMPT)
         .operation_timeout(CALL)
         .build();
-    Builder::new()
-        .behavior_version(BehaviorVersion::latest())
-        .endpoint_url(&config.endpoint)
-        .region(Region::new(config.region.clone()))
-        .credentials_provider(credentials)
-        .force_path_style(true)
+    server
+        .client_config()
         .timeout_config(timeouts)
         .retry_config(RetryConfig::standard().with_max_attempts(3).with_initial_backoff(Duration::from_millis(200)))
         .stalled_stream_protection(StalledStreamProtectionConfig::enabled().grace_period(ATTEMPT).build())
-        .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
-        .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
 }
 
 async fn read_body(key: &str, body: ByteStream) -> Result<Bytes, ObjectError> {

@@ -2,59 +2,22 @@
 //!
 //! The first part needs the `minio` binary that `MINIO_BIN` names; `./box test` sets it.
 
+#[path = "support/minio.rs"]
+mod minio;
+
+use minio::{ACCESS_KEY, Minio, SECRET_KEY, free_port, minio_binary};
 use objects::{ObjectError, S3Config, Store};
-use std::io::Write;
 use std::net::TcpListener;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use types::Redacted;
-
-/// A server of its own data folder, gone with the test.
-struct Minio(Child);
-
-impl Minio {
-    fn start(binary: &str, data: &Path, port: u16) -> Self {
-        let child = Command::new(binary)
-            .args(["server", "--quiet", "--address", &format!("127.0.0.1:{port}")])
-            .arg(data)
-            .env("MINIO_ROOT_USER", "scaibox-test")
-            .env("MINIO_ROOT_PASSWORD", "scaibox-test-secret")
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("MINIO_BIN is set, so it must name a minio that starts");
-        Self(child)
-    }
-}
-
-impl Drop for Minio {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// The binary to test against. None, said on stderr: `MINIO_BIN` is not set.
-fn minio_binary() -> Option<String> {
-    let binary = std::env::var("MINIO_BIN").ok();
-    if binary.is_none() {
-        let _ = writeln!(std::io::stderr(), "SKIPPED: MINIO_BIN is not set");
-    }
-    binary
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
 
 fn config(port: u16) -> S3Config {
     S3Config {
         endpoint: format!("http://127.0.0.1:{port}"),
         region: "us-east-1".to_owned(),
         bucket: "recordings".to_owned(),
-        access_key: "scaibox-test".to_owned(),
-        secret_key: Redacted("scaibox-test-secret".to_owned()),
+        access_key: ACCESS_KEY.to_owned(),
+        secret_key: Redacted(SECRET_KEY.to_owned()),
     }
 }
 

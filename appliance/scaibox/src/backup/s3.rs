@@ -9,15 +9,13 @@
 use super::BackupError;
 use aws_sdk_s3::{
     Client,
-    config::{
-        BehaviorVersion, Builder, Credentials, Region, RequestChecksumCalculation, ResponseChecksumValidation,
-        retry::RetryConfig, timeout::TimeoutConfig,
-    },
+    config::{Builder, retry::RetryConfig, timeout::TimeoutConfig},
     error::DisplayErrorContext,
     primitives::ByteStream,
     types::{CompletedMultipartUpload, CompletedPart},
 };
 use bytes::{Buf, Bytes};
+use objects::Server;
 use serde::Deserialize;
 use std::{
     io::{self, Read, Write},
@@ -32,7 +30,7 @@ use types::Redacted;
 pub struct S3Config {
     /// `https://s3.example.com`; buckets are addressed by path.
     pub endpoint: String,
-    #[serde(default = "default_region")]
+    #[serde(default = "objects::default_region")]
     pub region: String,
     pub access_key: String,
     pub secret_key: Redacted<String>,
@@ -179,24 +177,15 @@ impl Read for Download {
     }
 }
 
-/// Checksums only where the API demands them: servers other than Amazon's often lack the newer ones.
 fn client_config(config: &S3Config) -> Builder {
-    let credentials = Credentials::new(&config.access_key, config.secret_key.expose(), None, None, "s3-config");
+    let server = Server {
+        endpoint: &config.endpoint,
+        region: &config.region,
+        access_key: &config.access_key,
+        secret_key: &config.secret_key,
+    };
     let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT).operation_attempt_timeout(ATTEMPT).build();
-    Builder::new()
-        .behavior_version(BehaviorVersion::latest())
-        .endpoint_url(&config.endpoint)
-        .region(Region::new(config.region.clone()))
-        .credentials_provider(credentials)
-        .force_path_style(true)
-        .timeout_config(timeouts)
-        .retry_config(RetryConfig::standard().with_max_attempts(5))
-        .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
-        .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
-}
-
-fn default_region() -> String {
-    "us-east-1".to_owned()
+    server.client_config().timeout_config(timeouts).retry_config(RetryConfig::standard().with_max_attempts(5))
 }
 
 /// S3 takes 10 000 parts at most: backups of up to 156 GiB.

@@ -2,5 +2,7 @@
 
 mod backup;
 mod cli;
+#[path = "../../../objects/tests/support/minio.rs"]
+mod minio;
 mod s3_backup;
 mod support;

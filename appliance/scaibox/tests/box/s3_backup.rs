@@ -2,7 +2,10 @@
 //!
 //! Needs the `minio` binary that `MINIO_BIN` names; `./box test` sets it.
 
-use crate::support::{Box, key, lock};
+use crate::{
+    minio::{ACCESS_KEY, Minio, SECRET_KEY, free_port, minio_binary},
+    support::{Box, key, lock},
+};
 use scaibox::backup::{
     BackupError,
     place::{Place, Store},
@@ -11,37 +14,27 @@ use scaibox::backup::{
 };
 use std::{
     io::{Read, Write},
-    net::TcpListener,
     path::Path,
-    process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 
-/// A server of its own data folder, gone with the test.
-struct Minio {
-    child: Child,
+/// A server with a bucket for backups, and how to reach it.
+struct Shelf {
+    _server: Minio,
     config: S3Config,
 }
 
-impl Minio {
+impl Shelf {
     fn start(binary: &str, data: &Path) -> Self {
         std::fs::create_dir_all(data.join("backups")).unwrap();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let child = Command::new(binary)
-            .args(["server", "--quiet", "--address", &format!("127.0.0.1:{port}")])
-            .arg(data)
-            .env("MINIO_ROOT_USER", "scaibox-test")
-            .env("MINIO_ROOT_PASSWORD", "scaibox-test-secret")
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("MINIO_BIN is set, so it must name a minio that starts");
+        let port = free_port();
+        let server = Minio::start(binary, data, port);
         let text = format!(
-            "endpoint = \"http://127.0.0.1:{port}\"\naccess_key = \"scaibox-test\"\nsecret_key = \"scaibox-test-secret\""
+            "endpoint = \"http://127.0.0.1:{port}\"\naccess_key = \"{ACCESS_KEY}\"\nsecret_key = \"{SECRET_KEY}\""
         );
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), text).unwrap();
-        Self { child, config: scaibox::backup::place::read_s3_config(file.path()).unwrap() }
+        Self { _server: server, config: scaibox::backup::place::read_s3_config(file.path()).unwrap() }
     }
 
     /// Asks again until the server answers; the limit makes a broken one fail the test.
@@ -63,27 +56,11 @@ impl Minio {
     }
 }
 
-impl Drop for Minio {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// The binary to test against. None, said on stderr: `MINIO_BIN` is not set.
-fn minio_binary() -> Option<String> {
-    let binary = std::env::var("MINIO_BIN").ok();
-    if binary.is_none() {
-        let _ = writeln!(std::io::stderr(), "SKIPPED: MINIO_BIN is not set");
-    }
-    binary
-}
-
 #[tokio::test]
 async fn a_box_comes_back_from_an_object_of_several_parts() {
     let Some(binary) = minio_binary() else { return };
     let data = tempfile::tempdir().unwrap();
-    let minio = Minio::start(&binary, data.path());
+    let minio = Shelf::start(&binary, data.path());
     minio.ready().await;
     let used = Box::used();
     let noise: Vec<u8> = (0..40_000_000u64).map(|n| (n.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 37) as u8).collect();
@@ -109,7 +86,7 @@ async fn a_box_comes_back_from_an_object_of_several_parts() {
 async fn an_upload_that_is_given_up_leaves_no_object() {
     let Some(binary) = minio_binary() else { return };
     let data = tempfile::tempdir().unwrap();
-    let minio = Minio::start(&binary, data.path());
+    let minio = Shelf::start(&binary, data.path());
     minio.ready().await;
     let object = Object::new(&minio.config, "backups", "half");
     let work = move || {
@@ -124,7 +101,7 @@ async fn an_upload_that_is_given_up_leaves_no_object() {
 
 #[tokio::test]
 async fn a_server_that_is_down_is_named_and_nothing_changes() {
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = free_port();
     let config = S3Config {
         endpoint: format!("http://127.0.0.1:{port}"),
         region: "us-east-1".into(),
@@ -146,7 +123,7 @@ async fn a_server_that_is_down_is_named_and_nothing_changes() {
 async fn an_object_is_read_in_pieces_of_any_size() {
     let Some(binary) = minio_binary() else { return };
     let data = tempfile::tempdir().unwrap();
-    let minio = Minio::start(&binary, data.path());
+    let minio = Shelf::start(&binary, data.path());
     minio.ready().await;
     let object = Object::new(&minio.config, "backups", "bytes");
     let work = move || {
