@@ -11,12 +11,13 @@ export IMAGE_KEYS
 IMAGE_EPOCH=$(cat image/epoch)
 IMAGE_VERSION=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 
-# build_image [--relock]: the release folder of this version, signed.
+# build_image check|write: the release folder of this version, signed.
 build_image() {
     local version=$IMAGE_VERSION out=$IMAGE_WORK/out stage=$IMAGE_WORK/stage
+    LOCK=$1
     prepare_image "$stage"
     step "image $version (mkosi)" run_mkosi "$version" "$stage" "$out" || refuse "the image does not build"
-    lock_image "$version" "$out" "${1:-check}"
+    lock_image "$version" "$out" "$LOCK"
     step "bill of materials" bill_of_materials "$version" "$out" || refuse "the bill of materials is not complete"
     step "release folder" make_release "$version" "$out" || refuse "the release folder could not be made"
     step "signatures" in_tools python3 /scaibox/image/release.py sign "$IMAGE_WORK/release" --keys "$IMAGE_KEYS" || exit 1
@@ -75,7 +76,7 @@ apt_source() {
 # apt takes the locked versions where the archive still has them; where not, the lock's check names the difference.
 pin_locked_versions() {
     mkdir -p "$(dirname "$1")"
-    if [ -n "${RELOCK:-}" ] || [ ! -e image/image.lock ]; then
+    if [ "${LOCK:-check}" = write ] || [ ! -e image/image.lock ]; then
         : >"$1"
     else
         python3 image/lock.py pins >"$1"

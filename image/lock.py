@@ -19,7 +19,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from inventory import Unknown, debs, sources  # noqa: E402  (the path comes first)
+from inventory import Unknown, debs, named, sources  # noqa: E402  (the path comes first)
 
 ROOT = Path(__file__).resolve().parent.parent
 RENEW = "renew the lock with `./box image --relock`"
@@ -199,13 +199,6 @@ def arguments(argv):
     if args.run in (available, pins):
         args.set = args.set or ["image", "initrd"]
     return args
-
-
-def named(text):
-    name, equals, path = text.partition("=")
-    if not equals or not path:
-        raise argparse.ArgumentTypeError(f"`{text}` is not SET=PATH")
-    return name, path
 
 
 if __name__ == "__main__":

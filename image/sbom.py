@@ -18,7 +18,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from inventory import Unknown, bill, cyclonedx, debs, files, licences, programs, sources, spdx  # noqa: E402
+from inventory import Unknown, bill, cyclonedx, debs, files, licences, named, programs, sources, spdx  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -142,13 +142,6 @@ def arguments(argv):
     parser.add_argument("--cargo-metadata", type=lambda path: json.loads(Path(path).read_text()), metavar="FILE",
                         help="default: asked of cargo")
     return parser.parse_args(argv)
-
-
-def named(text):
-    name, equals, path = text.partition("=")
-    if not equals or not path:
-        raise argparse.ArgumentTypeError(f"`{text}` is not SET=PATH")
-    return name, path
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@
 # root, no Docker, no loop device. The Debian mirror is the one that the host's apt is configured with.
 
 IMAGE_SUITE=trixie
-PACKAGES_IMAGE=(debian-archive-keyring e2fsprogs iproute2 mmdebstrap util-linux zstd)
+PACKAGES_IMAGE=(debian-archive-keyring iproute2 mmdebstrap util-linux zstd)
 
 need_image_tools() {
     [ "$(id -u)" = 0 ] || refuse "the image is built as root (chroot and mount): sudo ./box image"
@@ -14,7 +14,7 @@ need_image_tools() {
     build_tools
 }
 
-# Sets MIRROR and MIRROR_SECURITY from the host's apt. SNAPSHOT (an URL of a dated archive) takes their place.
+# Sets MIRROR and MIRROR_SECURITY from the host's apt.
 find_mirrors() {
     local lists
     lists=$(apt-get indextargets --format '$(ORIGIN)|$(LABEL)|$(REPO_URI)' 'Created-By: Packages' | sort -u)
