@@ -1,16 +1,11 @@
 """Does the finished image boot on a new disk, let one person in, and record a call?  In this order, on one machine."""
 
-import json
-
 import pytest
 from guest import CACHE, Guest
 from lan import NEIGHBOUR, STRANGER
-from media import PCMU
 from remote_box import RemoteBox
-from tones import runs, sine
 
 BOOT_LIMIT = 600
-TONE = 880
 RTP = {str(port) for port in range(10000, 10201)}
 # What README says is open, to whom.
 TCP_TO_ALL = {"7881"}
@@ -61,8 +56,8 @@ def test_it_boots_from_an_empty_disk_and_no_unit_fails(guest):
     assert failed == ""
 
 
-def test_the_console_shows_a_claim_code(code):
-    assert len(code) == 11
+def test_the_console_shows_a_claim_code_without_letters_that_look_alike(code):
+    assert not set("01IO") & set(code)
 
 
 def test_before_the_claim_only_the_documented_ports_answer(box, code):
@@ -71,28 +66,25 @@ def test_before_the_claim_only_the_documented_ports_answer(box, code):
     assert_ports(box, STRANGER, TCP_TO_ALL)
 
 
-def test_a_wrong_claim_code_is_refused_with_the_field_that_is_wrong(box, code):
+def test_a_wrong_claim_code_is_refused_and_one_that_cannot_be_a_code_by_its_field(box, code):
     wrong = code[:-1] + ("A" if code[-1] != "A" else "B")
     body = {"code": wrong, "email": "a@example.com", "password": "long enough for anybody"}
     answer = box.api.raw("POST", "/v1/setup/claim", json=body)
-    assert answer.status_code in (403, 422), answer.text
-    assert "code" in json.dumps(answer.json())
+    assert (answer.status_code, answer.json()["code"]) == (403, "wrong_claim_code")
+    answer = box.api.raw("POST", "/v1/setup/claim", json=body | {"code": "0"})
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "code")
 
 
 def test_whoever_has_the_code_becomes_the_operator_and_nobody_after_that(box, code):
     box.claim(code)
     assert box.api.get("/v1/trunks")["items"] == []
     again = box.api.raw("POST", "/v1/setup/claim", json={"code": code, "email": "b@example.com", "password": "long enough for anybody"})
-    assert again.status_code in (404, 409), again.text
+    assert (again.status_code, again.json()["code"]) == (404, "setup_done")
 
 
 def test_a_call_from_a_carrier_is_recorded_and_its_tone_comes_back_over_https(box, tmp_path):
-    number = box.voicemail_number()
-    (tmp_path / "tone.ulaw").write_bytes(bytes(PCMU.encode(sine(TONE, 2).tolist())))
-    box.leave_tone(number, tmp_path)
-    samples, rate = box.message()
-    tone = sum(run.length for run in runs(samples, rate, [TONE]))
-    assert tone >= 5, f"{tone} s of {TONE} Hz in {len(samples) / rate} s"
+    box.leave_tone(box.voicemail_number(), tmp_path)
+    assert box.seconds_of_tone() >= 5
 
 
 def test_after_the_claim_sip_answers_the_carrier_alone(box):

@@ -16,9 +16,7 @@ from boxkit import until  # noqa: E402  (the path comes first)
 from channel import Channel  # noqa: E402
 from guest import CACHE, Guest  # noqa: E402
 from lan import Lan  # noqa: E402
-from media import PCMU  # noqa: E402
 from remote_box import RemoteBox  # noqa: E402
-from tones import sine  # noqa: E402
 
 FOLDER = CACHE / "image/guests/cuts"
 LIMIT = 900
@@ -38,7 +36,6 @@ ExecStart=/bin/bash -c '. /usr/lib/os-release; [ $IMAGE_VERSION = 1 ] || exit 0;
 def prepare(guest, box):
     """A claimed box with one message, shut down cleanly enough: its disk is the start of every round."""
     box.claim(guest.start().wait_for(r"claim code (\S{5}-\S{5})", LIMIT).group(1))
-    (FOLDER / "tone.ulaw").write_bytes(bytes(PCMU.encode(sine(880, 2).tolist())))
     box.leave_tone(box.voicemail_number(), FOLDER)
     until(box.messages, LIMIT, "the message is stored", every=1)
     guest.cut_power()

@@ -9,11 +9,13 @@ import requests
 import urllib3
 from boxkit import Api, until
 from lan import BOX, NEIGHBOUR
-from tones import read_wav
+from media import PCMU
+from tones import read_wav, runs, sine
 
 urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
 SCENARIO = Path(__file__).resolve().parent / "sipp" / "leave-tone.xml"
 SLOW = 120  # an emulated processor
+TONE = 880
 
 
 class RemoteBox:
@@ -64,7 +66,8 @@ class RemoteBox:
         return number
 
     def leave_tone(self, number, folder, peer=NEIGHBOUR):
-        """sipp calls, sends a tone of 880 Hz from the answer on, hangs up after a while."""
+        """sipp calls, sends a tone from the answer on, hangs up after a while."""
+        (folder / "tone.ulaw").write_bytes(bytes(PCMU.encode(sine(TONE, 2).tolist())))
         errors = folder / "sipp-errors.txt"
         done = subprocess.run(
             ["sipp", f"{self.host}:5060", "-sf", SCENARIO, "-s", number, "-i", peer, "-mi", peer, "-m", "1", "-nostdin",
@@ -81,6 +84,11 @@ class RemoteBox:
         answer = self.api.raw("GET", f"/v1/voicemails/{self.messages()[index]['id']}/audio?format=wav", timeout=SLOW)
         assert answer.status_code == 200, answer.text
         return read_wav(answer.content)
+
+    def seconds_of_tone(self, index=0):
+        """How long the tone of `leave_tone` is heard in a message, newest first."""
+        samples, rate = self.message(index)
+        return sum(run.length for run in runs(samples, rate, [TONE]))
 
     def open_ports(self, source, kind):
         """The ports of all 65535 that answer `source`: {"443": "open", …}; kind is "tcp" or "udp".
