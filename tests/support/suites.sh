@@ -17,6 +17,7 @@ run_suites() {
     for name in "${chosen[@]}"; do
         "suite_$name" || true
     done
+    [ ! -s "$OUT/failed" ] || cat "$OUT/failed" >&2
     [ ${#FAILURES[@]} -eq 0 ] || say "failed: ${FAILURES[*]}"
     echo "$PASSED passed, $FAILED failed"
     [ "$FAILED" -eq 0 ]
@@ -52,7 +53,14 @@ counted() {
     if [ "$status" -ne 0 ]; then
         [ "${found#* }" -gt 0 ] || add 0 1
         FAILURES+=("$what;")
+        failed_part "$log" >>"$OUT/failed"
     fi
+}
+
+# What a long run scrolled away: the failed tests of a log with what they said, then their names.
+failed_part() {
+    sed -nE '/^(=+ (FAILURES|ERRORS) =+|failures:)$/,$p' "$1" | head -n 150
+    grep -E '^(FAILED|ERROR) |^test .* FAILED$' "$1"
 }
 
 log_to() {
@@ -89,11 +97,11 @@ suite_image() {
     as_root "the image" || return 0
     build_trial_images
     whole "two builds are the same bytes" same_trial_image
-    local pytest=("$VENV/bin/python" -m pytest -s) inputs=(tests/image tests/support image/trial.sh)
+    local pytest=("$VENV/bin/python" -m pytest -s) inputs=(tests/support image/trial.sh)
     counted "lock, bill of materials and release" count_pytest "${pytest[@]}" tests/image/test_lock.py tests/image/test_sbom.py tests/image/test_release.py
-    kept_outcome "first boot and call" "boot-$(hash_tree "$IMAGES/1" tests/image/test_first_boot.py "${inputs[@]}")" \
+    kept_outcome "first boot and call" "boot-$(hash_tree "$IMAGES/1" tests/image/test_first_boot.py tests/image/conftest.py "${inputs[@]}")" \
         unshare -n "${pytest[@]}" tests/image/test_first_boot.py
-    kept_outcome "update and roll-back" "update-$(hash_tree image systemd hardening provisioning tests/image/test_update.py)" \
+    kept_outcome "update and roll-back" "update-$(hash_tree image systemd hardening provisioning tests/image/test_update.py tests/image/conftest.py "${inputs[@]}")" \
         unshare -n "${pytest[@]}" tests/image/test_update.py
 }
 
