@@ -35,6 +35,7 @@ def own_box():
         made.append(Box(*options))
         return made[-1]
 
+    make.boxes = made
     yield make
     for one in made:
         one.stop()
@@ -55,6 +56,6 @@ def pytest_runtest_makereport(item, call):
     report = yield
     if report.when == "call" and report.failed:
         for value in item.funcargs.values():
-            if isinstance(value, Box):
-                report.sections.append(("the daemons' last lines", value.tails()))
+            for one in [value] if isinstance(value, Box) else getattr(value, "boxes", []):
+                report.sections.append(("the daemons' last lines", one.tails()))
     return report
