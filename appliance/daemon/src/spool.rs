@@ -38,6 +38,7 @@ struct Inner {
     folder: PathBuf,
     state: Mutex<State>,
     more: Notify,
+    hurry: Notify,
 }
 
 struct State {
@@ -59,6 +60,7 @@ impl Spool {
                 folder: folder.to_owned(),
                 state: Mutex::new(State { next_seq: 1, file, waiting: Vec::new() }),
                 more: Notify::new(),
+                hurry: Notify::new(),
             }),
         })
     }
@@ -82,6 +84,11 @@ impl Spool {
         self.inner.more.notify_one();
     }
 
+    /// The receiver was heard of: what waits for it is sent now, not after the pause.
+    pub fn hurry(&self) {
+        self.inner.hurry.notify_waiters();
+    }
+
     /// Sends until `stop`, then tries once more to send what is left.
     pub async fn run(&self, receiver: Client, stop: CancellationToken) {
         tokio::select! {
@@ -94,12 +101,12 @@ impl Spool {
 
     async fn send_for_ever(&self, receiver: &Client) {
         self.send_leftovers(receiver).await;
-        let mut back_off = BackOff::default();
+        let mut back_off = BackOff::new(&self.inner);
         loop {
             match self.send_some(receiver).await {
-                Ok(true) => back_off = BackOff::default(),
+                Ok(true) => back_off = BackOff::new(&self.inner),
                 Ok(false) => self.inner.more.notified().await,
-                Err(error) => back_off.wait(&self.inner.source, &error).await,
+                Err(error) => back_off.wait(&error).await,
             }
         }
     }
@@ -124,7 +131,7 @@ impl Spool {
 
     /// Files of earlier instances, oldest first; each is removed once accepted.
     async fn send_leftovers(&self, receiver: &Client) {
-        let mut back_off = BackOff::default();
+        let mut back_off = BackOff::new(&self.inner);
         for path in leftovers(&self.inner.folder, &self.inner.instance) {
             let instance = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
             let mut events = read_lines(&path);
@@ -132,7 +139,7 @@ impl Spool {
                 let batch = events.iter().take(BATCH).cloned().collect();
                 match send(receiver, &self.inner.source, &instance, batch).await {
                     Ok(through) => events.retain(|event| event.seq > through),
-                    Err(error) => back_off.wait(&self.inner.source, &error).await,
+                    Err(error) => back_off.wait(&error).await,
                 }
             }
             if let Err(error) = fs::remove_file(&path) {
@@ -181,19 +188,30 @@ fn leftovers(folder: &Path, ours: &str) -> Vec<PathBuf> {
     files
 }
 
-/// 100 ms, doubling to 5 s; says so once per outage.
-#[derive(Default)]
-struct BackOff {
-    tries: u32,
+/// 100 ms, doubling to 5 s, and from the start again after [`Spool::hurry`]; says so once per outage.
+struct BackOff<'a> {
+    spool: &'a Inner,
+    told: bool,
+    pause: Duration,
 }
 
-impl BackOff {
-    async fn wait(&mut self, source: &str, error: &crate::unix_http::UnixHttpError) {
-        if self.tries == 0 {
-            tracing::warn!(%error, source, "events wait: the receiver does not take them");
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+impl<'a> BackOff<'a> {
+    fn new(spool: &'a Inner) -> Self {
+        Self { spool, told: false, pause: FIRST_PAUSE }
+    }
+
+    async fn wait(&mut self, error: &crate::unix_http::UnixHttpError) {
+        if !self.told {
+            tracing::warn!(%error, source = self.spool.source, "events wait: the receiver does not take them");
+            self.told = true;
         }
-        self.tries = (self.tries + 1).min(7);
-        tokio::time::sleep(Duration::from_millis(50 << self.tries).min(Duration::from_secs(5))).await;
+        tokio::select! {
+            () = tokio::time::sleep(self.pause) => self.pause = (self.pause * 2).min(LONGEST_PAUSE),
+            () = self.spool.hurry.notified() => self.pause = FIRST_PAUSE,
+        }
     }
 }
 
@@ -208,6 +226,26 @@ mod tests {
         spool.append(None, Event::Started { legs: vec![] });
         let file = folder.path().join(format!("{}.jsonl", spool.instance()));
         assert_eq!(read_lines(&file).len(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_pauses_grow_until_the_receiver_is_heard_of() {
+        let folder = tempfile::tempdir().unwrap();
+        let spool = Spool::open(folder.path(), "sip-gateway").unwrap();
+        let error = serde_json::from_str::<u8>("").unwrap_err().into();
+        let mut back_off = BackOff::new(&spool.inner);
+        let mut waited = Vec::new();
+        for hurry in [false, false, false, true, false] {
+            let began = tokio::time::Instant::now();
+            let call = async {
+                if hurry {
+                    spool.hurry()
+                }
+            };
+            tokio::join!(back_off.wait(&error), call);
+            waited.push(began.elapsed().as_millis());
+        }
+        assert_eq!(waited, [100, 200, 400, 0, 100]);
     }
 
     #[test]

@@ -9,8 +9,9 @@ use crate::{
 };
 use axum::{
     Json, Router,
-    extract::{Path, State},
+    extract::{Path, Request, State},
     http::StatusCode,
+    middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
@@ -44,7 +45,14 @@ fn router(gateway: Arc<Gateway>) -> Router {
         .route("/v1/registrations", get(registrations).put(set_registrations))
         .route("/v1/registrations/{trunk}/refresh", post(refresh))
         .route("/v1/addresses", get(addresses).put(set_addresses))
+        .layer(middleware::from_fn_with_state(gateway.clone(), hurry))
         .with_state(gateway)
+}
+
+/// Whoever asks is there: after an outage it hears what was hung up before it hears from LiveKit who left.
+async fn hurry(State(gateway): App, request: Request, next: Next) -> Response {
+    gateway.spool.hurry();
+    next.run(request).await
 }
 
 async fn health(State(gateway): App) -> Json<GatewayHealth> {

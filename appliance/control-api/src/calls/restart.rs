@@ -23,7 +23,7 @@ use types::{
 };
 
 /// The gateway repeats its spool every second or so; its word is better than our guess.
-const SPOOL_PATIENCE: Duration = Duration::from_secs(3);
+pub const SPOOL_PATIENCE: Duration = Duration::from_secs(3);
 
 /// Takes up the unfinished calls. Call it before anything that brings news.
 pub async fn start(app: &App) -> anyhow::Result<()> {
@@ -90,16 +90,18 @@ struct Known {
 async fn inventory(app: &App) -> Vec<Known> {
     let mut all = Vec::new();
     for handle in app.calls.all() {
-        let open = |leg: &&legs::Leg| leg.state != LegState::Ended;
-        let seen = handle.tell(move |live| {
-            let legs = live.legs.iter().filter(open).filter_map(|leg| leg.lk_call_id.clone()).collect();
-            (legs, live.call.room.clone())
-        });
+        let seen = handle.tell(|live| (open_phones(live), live.call.room.clone()));
         if let Some((legs, room)) = seen.await {
             all.push(Known { handle, legs, room });
         }
     }
     all
+}
+
+/// As LiveKit calls them.
+pub fn open_phones(live: &Live) -> Vec<String> {
+    let open = |leg: &&legs::Leg| leg.state != LegState::Ended;
+    live.legs.iter().filter(open).filter_map(|leg| leg.lk_call_id.clone()).collect()
 }
 
 async fn end_later(handle: Handle, gone: Vec<String>, room_gone: bool, reason: EndReason) {

@@ -135,25 +135,49 @@ async fn a_call_that_anna_rejects_is_busy() {
 async fn a_browser_that_leaves_the_room_has_hung_up() {
     let bed = Bed::new().await;
     let (call, leg) = talking(&bed).await;
-    let mut event = WebhookEvent {
-        event: "participant_left".into(),
-        room: Some(Room { name: "room-1".into(), ..Default::default() }),
-        participant: Some(ParticipantInfo {
-            identity: leg,
-            kind: Kind::Standard as i32,
-            disconnect_reason: DisconnectReason::DuplicateIdentity as i32,
-            ..Default::default()
-        }),
-        ..Default::default()
-    };
-    assert_eq!(bed.webhook(&event).await, StatusCode::OK);
+    bed.gateway_has(&["SCL_in"]);
+    assert_eq!(bed.webhook(&left(&leg, DisconnectReason::DuplicateIdentity)).await, StatusCode::OK);
     assert_eq!(bed.find(&call).await["state"], "active", "it came back at once");
-    event.participant.as_mut().unwrap().disconnect_reason = DisconnectReason::ClientInitiated as i32;
-    assert_eq!(bed.webhook(&event).await, StatusCode::OK);
+    assert_eq!(bed.webhook(&left(&leg, DisconnectReason::ClientInitiated)).await, StatusCode::OK);
     assert_eq!(bed.find(&call).await["end_reason"], "callee_hangup");
     bed.gateway.asked("/v1/legs/SCL_in/hangup").await;
     let unsigned = Request::post("/internal/livekit/webhook").body(Body::from("{}")).unwrap();
     assert_eq!(bed.send(unsigned).await.status(), StatusCode::UNAUTHORIZED);
+}
+
+/// A browser's participant is gone from the room.
+fn left(identity: &str, reason: DisconnectReason) -> WebhookEvent {
+    WebhookEvent {
+        event: "participant_left".into(),
+        room: Some(Room { name: "room-1".into(), ..Default::default() }),
+        participant: Some(ParticipantInfo {
+            identity: identity.into(),
+            kind: Kind::Standard as i32,
+            disconnect_reason: reason as i32,
+            ..Default::default()
+        }),
+        ..Default::default()
+    }
+}
+
+#[tokio::test]
+async fn a_browser_that_leaves_just_after_the_caller_hung_up_did_not_end_the_call() {
+    let bed = Bed::new().await;
+    let (call, leg) = talking(&bed).await;
+    bed.gateway_has(&[]);
+    assert_eq!(bed.webhook(&left(&leg, DisconnectReason::ClientInitiated)).await, StatusCode::OK);
+    assert_eq!(bed.find(&call).await["state"], "active", "the gateway has yet to say why the phone is gone");
+    bed.leg_ended("SCL_in", LegEndCause::PeerHangup, None).await;
+    assert_eq!(bed.find(&call).await["end_reason"], "caller_hangup");
+}
+
+#[tokio::test]
+async fn a_browser_that_leaves_ends_the_call_when_the_gateway_never_says_what_became_of_the_phone() {
+    let bed = Bed::new().await;
+    let (call, leg) = talking(&bed).await;
+    bed.gateway_has(&[]);
+    assert_eq!(bed.webhook(&left(&leg, DisconnectReason::ClientInitiated)).await, StatusCode::OK);
+    assert_eq!(bed.ended(&call).await["end_reason"], "callee_hangup");
 }
 
 #[tokio::test]

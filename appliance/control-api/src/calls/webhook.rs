@@ -3,7 +3,11 @@
 //! Who joined and left them. It is also the second source of inbound calls, for a gateway without a
 //! control socket; the gateway's own event says the same, whichever comes first.
 
-use super::inbound::{self, Arrival};
+use super::{
+    actor::Handle,
+    inbound::{self, Arrival},
+    restart::{SPOOL_PATIENCE, open_phones},
+};
 use crate::{
     app::App,
     error::{ApiError, ApiResult},
@@ -18,7 +22,7 @@ use livekit_protocol::{DisconnectReason, ParticipantInfo, participant_info::Kind
 use std::time::Duration;
 use types::{
     CorrelationId, EndReason,
-    control::{InboundLeg, LegView},
+    control::{InboundLeg, LegState, LegView},
 };
 
 /// A softphone that lost its connection tries once to come back.
@@ -103,8 +107,22 @@ async fn left(app: &App, room: &str, participant: ParticipantInfo) {
                 }
             });
         }
+        _ if phone_has_left(app, &handle).await => {
+            tokio::spawn(async move {
+                tokio::time::sleep(SPOOL_PATIENCE).await;
+                handle.tell(move |live| live.left(&identity)).await;
+            });
+        }
         _ => drop(handle.tell(move |live| live.left(&identity)).await),
     }
+}
+
+/// The gateway is done with a phone of this call, and says so once it has the audio's figures: that was first.
+async fn phone_has_left(app: &App, handle: &Handle) -> bool {
+    let open = handle.tell(|live| open_phones(live)).await.unwrap_or_default();
+    let Ok(present) = app.gateway.get::<Vec<LegView>>("/v1/legs").await else { return false };
+    let speaks = |id: &String| present.iter().any(|leg| leg.lk_call_id == *id && leg.state != LegState::Ended);
+    !open.iter().all(speaks)
 }
 
 async fn is_back(app: &App, room: &str, identity: &str) -> bool {
