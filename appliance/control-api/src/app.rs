@@ -26,6 +26,7 @@ pub struct AppState {
     pub firewall: Option<Client>,
     pub setup: Option<Client>,
     pub fleet: Option<Client>,
+    pub operator: Option<Client>,
     pub objects: objects::Store,
     pub readiness: Readiness,
     /// Wakes the trunk reconciler.
@@ -58,6 +59,7 @@ impl AppState {
             firewall: config.firewall_socket.as_ref().map(Client::new),
             setup: config.setup_socket.as_ref().map(Client::new),
             fleet: config.fleet_socket.as_ref().map(Client::new),
+            operator: config.operator_socket.as_ref().map(Client::new),
             objects: objects::Store::connect(&config.s3)?,
             readiness: Readiness::default(),
             trunks_changed: Notify::new(),

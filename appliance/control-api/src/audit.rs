@@ -33,6 +33,18 @@ pub fn record(
     store::audit::append(tx, &new)
 }
 
+/// Notes what the caller asks of another part of the box, before it is asked.
+pub async fn note(
+    app: &App,
+    caller: &Caller,
+    action: &'static str,
+    object: Option<String>,
+    detail: Value,
+) -> ApiResult<()> {
+    let caller = caller.clone();
+    app.db.write(move |tx| Ok(record(tx, &caller, action, object, detail)?)).await
+}
+
 /// Newest first; the operator sees the whole box.
 #[utoipa::path(get, path = "/v1/audit", operation_id = "list_audit", tag = "audit", params(PageQuery),
     responses((status = 200, body = Paged<Audit>)))]

@@ -23,6 +23,7 @@ pub struct Config {
     pub firewall_socket: Option<PathBuf>,
     pub setup_socket: Option<PathBuf>,
     pub fleet_socket: Option<PathBuf>,
+    pub operator_socket: Option<PathBuf>,
     pub database: PathBuf,
     #[serde(default)]
     pub livekit: LiveKitConfig,

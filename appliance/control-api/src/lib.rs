@@ -38,6 +38,7 @@ pub mod ready;
 pub mod router;
 mod self_call;
 mod setup;
+mod ssh;
 mod tenants;
 pub mod trunks;
 mod update;

@@ -2,13 +2,17 @@
 //!
 //! The neighbour decides everything: its status, its words and when to come again are passed on.
 
-use crate::error::{ApiError, ApiResult};
+use crate::{
+    error::{ApiError, ApiResult},
+    ready::with_causes,
+};
 use axum::{
     body::Body,
     http::{StatusCode, header},
     response::Response,
 };
 use daemon::unix_http::{Bytes, Client, Method, UnixHttpError};
+use serde::Deserialize;
 
 /// What may come along from the neighbour.
 const HEADERS: [header::HeaderName; 2] = [header::CONTENT_TYPE, header::RETRY_AFTER];
@@ -18,13 +22,25 @@ pub async fn pass_on(client: &Client, method: Method, path: &str, body: Bytes) -
     match client.request(method, path, body).await {
         Ok(answer) => Ok(Some(passed_on(answer))),
         Err(UnixHttpError::Unreachable { .. }) => Ok(None),
-        Err(error) => {
-            tracing::warn!(error = %crate::ready::with_causes(path, &error), "neighbour_did_not_answer");
-            let refusal =
-                ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "not_ready", "a part of the box does not answer");
-            Err(refusal.hint("try again in some seconds").retry_after(5))
-        }
+        Err(error) => Err(refusal(error)),
     }
+}
+
+/// Why a neighbour did not do what it was asked: in its own words if it refused, "not ready" if it did not answer.
+pub fn refusal(error: UnixHttpError) -> ApiError {
+    if let Some((status, Words { code, detail })) = error.refusal() {
+        return ApiError::new(status, code, detail);
+    }
+    tracing::warn!(error = %with_causes("neighbour", &error), "neighbour_did_not_answer");
+    ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "not_ready", "a part of the box does not answer")
+        .hint("try again in some seconds")
+        .retry_after(5)
+}
+
+#[derive(Deserialize)]
+struct Words {
+    code: String,
+    detail: String,
 }
 
 fn passed_on(answer: daemon::unix_http::Response<Bytes>) -> Response {

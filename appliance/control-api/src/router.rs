@@ -48,6 +48,7 @@ fn collect() -> OpenApiRouter<App> {
         .merge(crate::audit::routes())
         .merge(crate::network_info::routes())
         .merge(crate::setup::routes())
+        .merge(crate::ssh::routes())
         .merge(crate::update::routes())
 }
 

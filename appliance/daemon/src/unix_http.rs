@@ -94,6 +94,11 @@ impl Client {
         self.send(Method::POST, path, serde_json::to_vec(body)?.into()).await.map(drop)
     }
 
+    /// DELETE; the answer's body is ignored.
+    pub async fn delete(&self, path: &str) -> Result<(), UnixHttpError> {
+        self.send(Method::DELETE, path, Bytes::new()).await.map(drop)
+    }
+
     async fn json<R: DeserializeOwned>(&self, method: Method, path: &str, body: Bytes) -> Result<R, UnixHttpError> {
         let answer = self.send(method, path, body).await?;
         serde_json::from_slice(&answer).map_err(|source| UnixHttpError::Unreadable {

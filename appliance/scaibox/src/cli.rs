@@ -4,6 +4,7 @@ use crate::{backup::place::Place, health::decide::Step};
 use clap::{ArgGroup, Args, Parser, Subcommand};
 use ipnet::IpNet;
 use std::{net::IpAddr, path::PathBuf, time::Duration};
+use types::ssh::PublicKey;
 
 /// The command line of the box. Run it as root.
 #[derive(Debug, Parser)]
@@ -45,6 +46,8 @@ pub enum Command {
         #[arg(long)]
         yes: bool,
     },
+    /// What the API may ask of root (run by scaibox-operator.service).
+    Operator,
     /// The version that runs.
     Version,
 }
@@ -127,7 +130,7 @@ pub enum SshCommand {
         hours: u32,
         /// The public key that may sign in, a line as in an authorized_keys file, in the place of all others.
         #[arg(long)]
-        key: Option<String>,
+        key: Option<PublicKey>,
     },
     /// At once.
     Close,

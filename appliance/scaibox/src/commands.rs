@@ -7,6 +7,7 @@ use crate::{
     factory_reset, firewall,
     health::{self, Gate, decide::Limits},
     neighbours::Neighbours,
+    operator,
     places::Places,
     report::{Done, show},
     ssh, status,
@@ -22,11 +23,11 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::HealthGate(args) => health::gate(&places, gate(args)).await,
         Command::Update(command) => updates(&Neighbours::at(&places), command, cli.json).await,
         Command::Firewall(command) => walls(&Neighbours::at(&places), command, cli.json).await,
-        Command::Ssh(SshCommand::Open { hours, key }) => show(&ssh::open(&places, hours, key).await?, cli.json),
-        Command::Ssh(SshCommand::Close) => show(&ssh::close(&Neighbours::at(&places)).await?, cli.json),
+        Command::Ssh(command) => show(&shell(&places, command).await?, cli.json),
         Command::ClaimCode => show(&claim::code(&places)?, cli.json),
         Command::Backup(command) => show(&backups(&places, command).await?, cli.json),
         Command::FactoryReset { yes } => show(&factory_reset::reset(&places, yes).await?, cli.json),
+        Command::Operator => daemon::run_until_signal(|stop| operator::serve(places, stop)).await,
         Command::Version => show(&Done::new(places.version()), cli.json),
     }
 }
@@ -45,6 +46,19 @@ async fn updates(neighbours: &Neighbours, command: UpdateCommand, json: bool) ->
             show(&update::apply(neighbours, &Apply { version, source, now, force }).await?, json)
         }
         UpdateCommand::Rollback => show(&update::roll_back(neighbours).await?, json),
+    }
+}
+
+async fn shell(places: &Places, command: SshCommand) -> anyhow::Result<Done> {
+    match command {
+        SshCommand::Open { hours, key } => {
+            let until = ssh::open(places, hours, key).await?;
+            Ok(Done::new(format!("SSH is open for the management networks until {until}")))
+        }
+        SshCommand::Close => {
+            ssh::close(&Neighbours::at(places)).await?;
+            Ok(Done::new("SSH is closed"))
+        }
     }
 }
 

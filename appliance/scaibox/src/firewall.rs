@@ -3,7 +3,7 @@
 //! Everything is decided and kept by `rtp-firewall`; this is its command line.
 
 use crate::{
-    neighbours::{Neighbours, delete, explain},
+    neighbours::{Neighbours, explain},
     report::Done,
 };
 use ipnet::IpNet;
@@ -31,7 +31,7 @@ pub async fn ban(neighbours: &Neighbours, address: IpAddr, seconds: u32, reason:
 }
 
 pub async fn unban(neighbours: &Neighbours, address: IpAddr) -> anyhow::Result<Done> {
-    delete(&neighbours.rtp_firewall, &format!("/v1/bans/{address}")).await?;
+    neighbours.rtp_firewall.delete(&format!("/v1/bans/{address}")).await.map_err(explain)?;
     Ok(Done::new(format!("{address} is no longer banned")))
 }
 

@@ -12,6 +12,7 @@ pub mod factory_reset;
 pub mod firewall;
 pub mod health;
 pub mod neighbours;
+pub mod operator;
 pub mod places;
 pub mod report;
 pub mod ssh;

@@ -4,8 +4,8 @@
 //! not there, or may not be opened, is explained.
 
 use crate::places::Places;
-use anyhow::{Context, anyhow, bail};
-use daemon::unix_http::{Bytes, Client, Method, StatusCode, UnixHttpError};
+use anyhow::{Context, anyhow};
+use daemon::unix_http::{Bytes, Client, StatusCode, UnixHttpError};
 use http_body_util::{BodyExt, Full};
 use hyper::Request;
 use hyper_util::rt::TokioIo;
@@ -44,16 +44,6 @@ pub fn explain(error: UnixHttpError) -> anyhow::Error {
 pub async fn get_loopback(address: SocketAddr, path: &str) -> anyhow::Result<(StatusCode, String)> {
     let stream = TcpStream::connect(address).await.with_context(|| format!("nobody answers on {address}"))?;
     exchange(stream, path).await
-}
-
-/// `DELETE` over a daemon's socket.
-pub async fn delete(client: &Client, path: &str) -> anyhow::Result<()> {
-    let answer = client.request(Method::DELETE, path, Bytes::new()).await.map_err(explain)?;
-    let (status, body) = (answer.status(), answer.into_body());
-    if !status.is_success() {
-        bail!(own_words(status, &String::from_utf8_lossy(&body)));
-    }
-    Ok(())
 }
 
 async fn exchange(stream: TcpStream, path: &str) -> anyhow::Result<(StatusCode, String)> {

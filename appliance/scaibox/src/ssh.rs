@@ -8,7 +8,6 @@ use crate::{
     firewall::{allow_ssh, hours_from, second},
     neighbours::Neighbours,
     places::Places,
-    report::Done,
 };
 use anyhow::{Context, anyhow, bail};
 use daemon::{
@@ -18,9 +17,10 @@ use daemon::{
 use jiff::Timestamp;
 use std::{fs::DirBuilder, os::unix::fs::DirBuilderExt, path::Path};
 use tokio::process::Command;
+use types::ssh::PublicKey;
 
-/// The server first: nobody reaches it before the firewall opens.
-pub async fn open(places: &Places, hours: u32, key: Option<String>) -> anyhow::Result<Done> {
+/// Returns when it ends. The server first: nobody reaches it before the firewall opens.
+pub async fn open(places: &Places, hours: u32, key: Option<PublicKey>) -> anyhow::Result<Timestamp> {
     match key {
         Some(key) => allow_key(&places.ssh_keys(), &key)?,
         None if !places.ssh_keys().exists() => bail!("nobody could sign in: name a public key with --key"),
@@ -33,16 +33,15 @@ pub async fn open(places: &Places, hours: u32, key: Option<String>) -> anyhow::R
         systemd.stop(UNIT).await.context("ssh.service still runs, though nobody can reach it")?;
         return Err(error);
     }
-    Ok(Done::new(format!("SSH is open for the management networks until {until}")))
+    Ok(until)
 }
 
-pub async fn close(neighbours: &Neighbours) -> anyhow::Result<Done> {
+pub async fn close(neighbours: &Neighbours) -> anyhow::Result<()> {
     allow_ssh(neighbours, None).await?;
     let systemd = Systemd::connect().await?;
     systemd.stop(TIMER).await?;
     // Last: this may be the end of the session that asked for it.
-    systemd.stop(UNIT).await?;
-    Ok(Done::new("SSH is closed"))
+    systemd.stop(UNIT).await
 }
 
 async fn let_in(neighbours: &Neighbours, until: Timestamp) -> anyhow::Result<()> {
@@ -51,25 +50,13 @@ async fn let_in(neighbours: &Neighbours, until: Timestamp) -> anyhow::Result<()>
 }
 
 /// Only this key.
-fn allow_key(path: &Path, key: &str) -> anyhow::Result<()> {
-    let key = public_key(key)?;
+fn allow_key(path: &Path, key: &PublicKey) -> anyhow::Result<()> {
     let write = || -> std::io::Result<()> {
         let folder = path.parent().unwrap_or(Path::new("."));
         DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
         files::replace(path, format!("{key}\n").as_bytes(), files::PRIVATE)
     };
     write().with_context(|| format!("could not write {}", path.display()))
-}
-
-/// One line, a kind of key and its base64; options before it are refused, they could be anything.
-fn public_key(text: &str) -> anyhow::Result<&str> {
-    let key = text.trim();
-    let kind = key.split(' ').next().unwrap_or_default();
-    let known = ["ssh-ed25519", "ecdsa-sha2-nistp256", "sk-ssh-ed25519@openssh.com", "ssh-rsa"].contains(&kind);
-    if key.lines().count() != 1 || !known || key.split(' ').nth(1).is_none_or(|body| !body.starts_with("AAAA")) {
-        bail!("--key: `{key}` is no public key; it looks like `ssh-ed25519 AAAA… name`");
-    }
-    Ok(key)
 }
 
 /// A second window takes the place of the first one's timer.
@@ -103,20 +90,12 @@ mod tests {
     fn a_key_takes_the_place_of_all_others_and_is_for_root_alone() {
         let root = tempfile::tempdir().unwrap();
         let path = Places::under(root.path()).ssh_keys();
-        allow_key(&path, "ssh-rsa AAAAB3 old").unwrap();
-        allow_key(&path, &format!("{KEY}\n")).unwrap();
+        for key in ["ssh-rsa AAAAB3 old", KEY] {
+            allow_key(&path, &key.parse().unwrap()).unwrap();
+        }
         assert_eq!(fs::read_to_string(&path).unwrap(), format!("{KEY}\n"));
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!((mode(&path), mode(path.parent().unwrap())), (0o600, 0o700));
-    }
-
-    #[test]
-    fn what_is_no_public_key_is_refused() {
-        let two = format!("{KEY}\n{KEY}");
-        for text in ["", "ssh-ed25519", "command=\"sh\" ssh-ed25519 AAAA", "-----BEGIN OPENSSH PRIVATE KEY-----", &two]
-        {
-            assert!(public_key(text).is_err(), "{text}");
-        }
     }
 
     #[tokio::test]

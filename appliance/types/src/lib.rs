@@ -11,6 +11,7 @@ pub mod firewall;
 mod ids;
 pub mod network;
 mod redacted;
+pub mod ssh;
 pub mod units;
 
 pub use correlation::CorrelationId;

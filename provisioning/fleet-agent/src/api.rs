@@ -32,7 +32,7 @@ async fn check(State(handle): State<Handle>) -> Response {
 
 async fn apply(State(handle): State<Handle>, Json(wish): Json<Wish>) -> Response {
     if let Some(problem) = wrong(&wish) {
-        let body = json!({"code": "invalid", "message": problem});
+        let body = json!({"code": "invalid", "detail": problem});
         return (StatusCode::UNPROCESSABLE_ENTITY, Json(body)).into_response();
     }
     ask(&handle, Command::Apply(wish))
@@ -41,7 +41,7 @@ async fn apply(State(handle): State<Handle>, Json(wish): Json<Wish>) -> Response
 async fn rollback(State(handle): State<Handle>) -> Response {
     if handle.status.borrow().previous.is_none() {
         let message = "there is no older version on this box that could boot";
-        return (StatusCode::CONFLICT, Json(json!({"code": "no_previous", "message": message}))).into_response();
+        return (StatusCode::CONFLICT, Json(json!({"code": "no_previous", "detail": message}))).into_response();
     }
     ask(&handle, Command::Rollback)
 }
@@ -60,11 +60,11 @@ fn ask(handle: &Handle, command: Command) -> Response {
         Ok(()) => (StatusCode::ACCEPTED, Json(handle.status.borrow().clone())).into_response(),
         Err(TrySendError::Full(_)) => {
             let message = "earlier requests are still waiting; ask again when the running step has ended";
-            (StatusCode::CONFLICT, Json(json!({"code": "busy", "message": message}))).into_response()
+            (StatusCode::CONFLICT, Json(json!({"code": "busy", "detail": message}))).into_response()
         }
         Err(TrySendError::Closed(_)) => {
             let message = "the agent is stopping";
-            (StatusCode::SERVICE_UNAVAILABLE, Json(json!({"code": "stopping", "message": message}))).into_response()
+            (StatusCode::SERVICE_UNAVAILABLE, Json(json!({"code": "stopping", "detail": message}))).into_response()
         }
     }
 }

@@ -117,7 +117,7 @@ fn ringing_leg(live: &Live, id: LegId) -> ApiResult<&Leg> {
 /// Ends the call; whoever has a part in it hangs up theirs.
 pub async fn hang_up(app: &App, caller: &Caller, call: CallId) -> ApiResult<Call> {
     let handle = find(app, caller, call).await?;
-    note(app, caller, "call.hangup", call.to_string(), json!({})).await?;
+    audit::note(app, caller, "call.hangup", Some(call.to_string()), json!({})).await?;
     let user = caller.user_id;
     let done = handle.tell(move |live| {
         let own = |leg: &&Leg| user.is_some() && leg.user_id == user && leg.state == LegState::Active;
@@ -132,7 +132,7 @@ pub async fn hang_up(app: &App, caller: &Caller, call: CallId) -> ApiResult<Call
 pub async fn hang_up_leg(app: &App, caller: &Caller, call: CallId, leg: LegId) -> ApiResult<Call> {
     let handle = find(app, caller, call).await?;
     open_leg(&handle, leg).await?;
-    note(app, caller, "leg.hangup", leg.to_string(), json!({ "call_id": call })).await?;
+    audit::note(app, caller, "leg.hangup", Some(leg.to_string()), json!({ "call_id": call })).await?;
     let done = handle.tell(move |live| {
         if let Some(found) = live.leg(leg) {
             let (party, effect) = (found.party, drop_effect(found));
@@ -155,14 +155,8 @@ pub async fn hold(app: &App, caller: &Caller, call: CallId, leg: LegId, command:
         PhoneCommand::Unhold => ("unhold", "hold_unsupported"),
     };
     let lk_call_id = phone(&open_leg(&handle, leg).await?, unsupported)?;
-    note(
-        app,
-        caller,
-        if command == PhoneCommand::Hold { "leg.hold" } else { "leg.unhold" },
-        leg.to_string(),
-        json!({}),
-    )
-    .await?;
+    let action = if command == PhoneCommand::Hold { "leg.hold" } else { "leg.unhold" };
+    audit::note(app, caller, action, Some(leg.to_string()), json!({})).await?;
     app.gateway.act(&format!("/v1/legs/{lk_call_id}/{verb}")).await.map_err(|err| gateway_refused(&err))?;
     let held = command == PhoneCommand::Hold;
     let done = handle.tell(move |live| {
@@ -176,7 +170,7 @@ pub async fn dtmf(app: &App, caller: &Caller, call: CallId, leg: LegId, digits: 
     caller.require(Permission::SendDtmf)?;
     let handle = find(app, caller, call).await?;
     let lk_call_id = phone(&open_leg(&handle, leg).await?, "dtmf_unsupported")?;
-    note(app, caller, "leg.dtmf", leg.to_string(), json!({ "count": digits.len() })).await?;
+    audit::note(app, caller, "leg.dtmf", Some(leg.to_string()), json!({ "count": digits.len() })).await?;
     let path = format!("/v1/legs/{lk_call_id}/dtmf");
     app.gateway.act_with(&path, &Dtmf { digits }).await.map_err(|err| gateway_refused(&err))
 }
@@ -191,7 +185,7 @@ pub async fn transfer(app: &App, caller: &Caller, call: CallId, leg: LegId, to: 
         let detail = "transfer failed: the leg is not answered yet";
         return Err(ApiError::conflict("transfer_unsupported", detail).hint("transfer it once it is active"));
     }
-    note(app, caller, "leg.transfer", leg.to_string(), json!({ "to": to })).await?;
+    audit::note(app, caller, "leg.transfer", Some(leg.to_string()), json!({ "to": to })).await?;
     let room = handle.tell(|live| live.call.room.clone()).await.flatten().ok_or_else(transfer_too_late)?;
     let identity = found.identity.unwrap_or_default();
     let request = Transfer { room, identity, to: to.to_uri(), ..Transfer::default() };
@@ -292,15 +286,4 @@ pub fn ticket(livekit: &LiveKit, room: &str, leg: &Leg, name: &str) -> ApiResult
     };
     let token = livekit.api.tokens().join(&join).map_err(ApiError::internal)?;
     Ok(Ticket { url: livekit.access.public_url.clone(), token })
-}
-
-async fn note(
-    app: &App,
-    caller: &Caller,
-    action: &'static str,
-    object: String,
-    detail: serde_json::Value,
-) -> ApiResult<()> {
-    let caller = caller.clone();
-    app.db.write(move |tx| Ok(audit::record(tx, &caller, action, Some(object), detail)?)).await
 }

@@ -1,10 +1,10 @@
 //! What the API shows of the appliance's other daemons, and what it tells the firewall.
 
-use crate::bed::Bed;
+use crate::bed::{Bed, KEY};
 use axum::{
     Json, Router,
-    http::StatusCode,
-    routing::{get, put},
+    http::{Method, StatusCode},
+    routing::{get, post, put},
 };
 use control_api::firewall;
 use serde_json::{Value, json};
@@ -42,10 +42,92 @@ async fn updates_are_the_operators_to_see() {
     let path = "/v1/update";
     assert_eq!(bed.get(path).await.status, StatusCode::FORBIDDEN);
     let key = bed.operator_key().await;
-    assert_eq!(bed.with(&key, axum::http::Method::GET, path, Value::Null).await.code(), "no_updates");
+    assert_eq!(bed.with(&key, Method::GET, path, Value::Null).await.code(), "no_updates");
     bed.neighbour("fleet.sock", says(path, json!({ "current": "7", "state": "idle" })));
-    let shown = bed.with(&key, axum::http::Method::GET, path, Value::Null).await;
+    let shown = bed.with(&key, Method::GET, path, Value::Null).await;
     assert_eq!((shown.status, &shown.body["current"]), (StatusCode::OK, &json!("7")));
+}
+
+const SSH_KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ operator";
+
+/// As root's part of the box answers.
+fn root(told: mpsc::UnboundedSender<Value>) -> Router {
+    let open = move |Json(body): Json<Value>| {
+        told.send(body).unwrap();
+        std::future::ready(Json(json!({ "until": "2026-11-25T12:00:00Z" })))
+    };
+    Router::new().route("/v1/ssh", put(open).delete(|| std::future::ready(StatusCode::NO_CONTENT)))
+}
+
+#[tokio::test]
+async fn only_the_operator_opens_ssh_and_it_is_on_record() {
+    let bed = Bed::with_config(json!({ "operator_socket": "operator.sock" })).await;
+    let (told, mut asked) = mpsc::unbounded_channel();
+    bed.neighbour("operator.sock", root(told));
+    let request = json!({ "hours": 2, "key": SSH_KEY });
+    assert_eq!(bed.with(KEY, Method::PUT, "/v1/ssh", request.clone()).await.status, StatusCode::FORBIDDEN);
+
+    let key = bed.operator_key().await;
+    let opened = bed.with(&key, Method::PUT, "/v1/ssh", request.clone()).await;
+    assert_eq!((opened.status, &opened.body["until"]), (StatusCode::OK, &json!("2026-11-25T12:00:00Z")));
+    assert_eq!(asked.recv().await.unwrap(), request);
+    let closed = bed.with(&key, Method::DELETE, "/v1/ssh", Value::Null).await;
+    assert_eq!(closed.status, StatusCode::NO_CONTENT);
+
+    let audit = bed.with(&key, Method::GET, "/v1/audit?limit=2", Value::Null).await;
+    let actions: Vec<_> = audit.body["items"].as_array().unwrap().iter().map(|row| row["action"].clone()).collect();
+    assert_eq!(actions, ["ssh.close", "ssh.open"]);
+    assert_eq!(audit.body["items"][1]["detail"], request);
+}
+
+#[tokio::test]
+async fn an_ssh_request_that_cannot_be_is_refused_by_its_fields() {
+    let bed = Bed::with_config(json!({ "operator_socket": "operator.sock" })).await;
+    let key = bed.operator_key().await;
+    let wrong = bed.with(&key, Method::PUT, "/v1/ssh", json!({ "hours": 9, "key": "sh" })).await;
+    assert_eq!(wrong.wrong(), ["hours out_of_range", "key invalid_key"]);
+    let right = json!({ "hours": 1, "key": SSH_KEY });
+    assert_eq!(bed.with(&key, Method::PUT, "/v1/ssh", right).await.code(), "not_ready");
+}
+
+#[tokio::test]
+async fn until_when_ssh_is_open_is_what_the_firewall_says() {
+    let bed = Bed::with_config(json!({ "firewall_socket": "firewall.sock" })).await;
+    let until = "2026-11-25T12:00:00Z";
+    let state = json!({
+        "loaded": true, "generation": 1, "peers": { "trunks": [], "phones": [] },
+        "management": { "networks": ["10.0.0.0/8"] }, "bans": [], "ssh_until": until,
+    });
+    bed.neighbour("firewall.sock", says("/v1/state", state));
+    let shown = bed.with(&bed.operator_key().await, Method::GET, "/v1/ssh", Value::Null).await;
+    assert_eq!((shown.status, &shown.body["until"]), (StatusCode::OK, &json!(until)));
+}
+
+#[tokio::test]
+async fn an_update_is_asked_for_with_what_the_operator_wants_and_a_refusal_keeps_its_words() {
+    let bed = Bed::with_config(json!({ "fleet_socket": "fleet.sock" })).await;
+    let (told, mut asked) = mpsc::unbounded_channel();
+    let apply = move |Json(body): Json<Value>| {
+        told.send(body).unwrap();
+        std::future::ready((StatusCode::ACCEPTED, Json(json!({ "state": "downloading" }))))
+    };
+    let none = || {
+        std::future::ready((StatusCode::CONFLICT, Json(json!({ "code": "no_previous", "detail": "there is none" }))))
+    };
+    let fleet = Router::new().route("/v1/update/apply", post(apply)).route("/v1/update/rollback", post(none));
+    bed.neighbour("fleet.sock", fleet);
+
+    let key = bed.operator_key().await;
+    let answer = bed.with(&key, Method::POST, "/v1/update/apply", json!({ "version": "9", "now": true })).await;
+    assert_eq!((answer.status, &answer.body["state"]), (StatusCode::ACCEPTED, &json!("downloading")));
+    let wish = json!({ "version": "9", "source": null, "now": true, "force": false });
+    assert_eq!(asked.recv().await.unwrap(), wish);
+    let wrong = bed.with(&key, Method::POST, "/v1/update/apply", json!({ "now": 1, "later": true })).await;
+    assert_eq!(wrong.wrong(), ["now invalid_type", "later unknown_field"]);
+    let refused = bed.with(&key, Method::POST, "/v1/update/rollback", Value::Null).await;
+    assert_eq!((refused.status, refused.code()), (StatusCode::CONFLICT, "no_previous"));
+    assert_eq!(refused.body["detail"], "there is none");
+    assert_eq!(bed.with(KEY, Method::POST, "/v1/update/apply", json!({})).await.status, StatusCode::FORBIDDEN);
 }
 
 /// What the firewall is told, one list after the other.

@@ -42,6 +42,7 @@ pub fn control_api(facts: &Facts<'_>) -> Value {
         "firewall_socket": socket("rtp-firewall", "firewall"),
         "setup_socket": socket("first-boot", "setup"),
         "fleet_socket": socket("fleet-agent", "fleet"),
+        "operator_socket": socket("scaibox-operator", "operator"),
         "database": "/var/lib/control-api/scaibox.sqlite",
         "https": {
             "listen": format!("[::]:{}", ports::HTTPS),
