@@ -55,21 +55,19 @@ run_mkosi() {
         "${options[@]}" "$@" --force build)
 }
 
-# The mirrors of the host, or the dated archive that IMAGE_SNAPSHOT names; never a file of the repository.
+# The mirrors are those of `find_mirrors`, never of a file of the repository.
 write_apt_sources() {
-    local sources=$1/etc/apt/sources.list.d/mkosi.sources main=$MIRROR security=$MIRROR_SECURITY
-    if [ -n "${IMAGE_SNAPSHOT:-}" ]; then
-        main=${IMAGE_SNAPSHOT%/}/debian/ security=${IMAGE_SNAPSHOT%/}/debian-security/
-    fi
+    local sources=$1/etc/apt/sources.list.d/mkosi.sources
     mkdir -p "$(dirname "$sources")"
     # mkosi adds its own list, with an archive that plain mirrors lack, unless a file has this very name.
-    apt_source "$main" "$IMAGE_SUITE $IMAGE_SUITE-updates" >"$sources"
-    apt_source "$security" "$IMAGE_SUITE-security" >>"$sources"
+    apt_source "$MIRROR" "$IMAGE_SUITE $IMAGE_SUITE-updates" >"$sources"
+    apt_source "$MIRROR_SECURITY" "$IMAGE_SUITE-security" >>"$sources"
     pin_locked_versions "$1/etc/apt/preferences.d/locked"
 }
 
 apt_source() {
     printf 'Types: deb\nURIs: %s\nSuites: %s\nComponents: main\n' "$1" "$2"
+    [ -z "${IMAGE_SNAPSHOT:-}" ] || echo 'Check-Valid-Until: no'
     printf 'Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg\n\n'
 }
 

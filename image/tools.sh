@@ -2,7 +2,7 @@
 #
 # A Debian trixie "tools tree", made once by mmdebstrap and kept in BOX_CACHE: mkosi, repart, ukify, QEMU and OVMF have
 # the same versions whatever Debian the host runs. Commands run in it by chroot, in a private mount namespace; it needs
-# root, no Docker, no loop device. The Debian mirror is the one that the host's apt is configured with.
+# root, no Docker, no loop device. The Debian mirror is the one that the host's apt is configured with, or a dated archive.
 
 IMAGE_SUITE=trixie
 PACKAGES_IMAGE=(debian-archive-keyring iproute2 mmdebstrap util-linux zstd)
@@ -14,9 +14,16 @@ need_image_tools() {
     build_tools
 }
 
-# Sets MIRROR and MIRROR_SECURITY from the host's apt.
+# Sets MIRROR and MIRROR_SECURITY: the dated archive that IMAGE_SNAPSHOT names, else what the host's apt knows.
 find_mirrors() {
     local lists
+    if [ -n "${IMAGE_SNAPSHOT:-}" ]; then
+        MIRROR=${IMAGE_SNAPSHOT%/}/
+        MIRROR_SECURITY=${MIRROR/\/debian\//\/debian-security\/}
+        [ "$MIRROR" != "$MIRROR_SECURITY" ] ||
+            refuse "IMAGE_SNAPSHOT: write it as https://snapshot.debian.org/archive/debian/20251109T100000Z, not $IMAGE_SNAPSHOT"
+        return
+    fi
     lists=$(apt-get indextargets --format '$(ORIGIN)|$(LABEL)|$(REPO_URI)' 'Created-By: Packages' | sort -u)
     MIRROR=$(sed -n 's/^Debian|Debian|//p' <<<"$lists" | head -n 1)
     MIRROR_SECURITY=$(sed -n 's/^Debian|Debian-Security|//p' <<<"$lists" | head -n 1)
