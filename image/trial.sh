@@ -8,7 +8,7 @@ build_trial_images() {
     local stage=$IMAGE_WORK/stage-trial key
     prepare_image "$stage"
     write_broken "$IMAGE_WORK/broken"
-    key=$(hash_tree "$stage" image/mkosi image/fstab image/epoch image/tools.packages hardening/cmdline)
+    key=$(hash_tree "$stage" image/mkosi systemd/initrd systemd/emergency.service.d image/fstab image/epoch image/tools.packages hardening/cmdline)
     IMAGES=$IMAGE_WORK/trial-$key
     find "$IMAGE_WORK" -maxdepth 1 -name 'trial-*' ! -path "$IMAGES" -exec rm -rf {} +
     trial_image 1 "$stage" && trial_image 2 "$stage" && trial_image 3 "$stage" --extra-tree "$IMAGE_WORK/broken"
