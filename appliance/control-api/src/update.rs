@@ -23,7 +23,7 @@ type Accepted = (StatusCode, Json<Value>);
 struct UpdateRequest {
     /// The channel's newest when left out.
     version: Option<String>,
-    /// `usb` for a stick labelled SCAIBOX_UPDATE, or the URL of another channel.
+    /// `usb` for a stick labelled SCAIBOX, or the URL of another channel.
     source: Option<String>,
     /// Wait neither for the maintenance window nor for calls to end.
     #[schema(required = false)]

@@ -78,7 +78,7 @@ pub enum UpdateCommand {
         /// Wait neither for the maintenance window nor for calls to end.
         #[arg(long)]
         now: bool,
-        /// From a stick with the label SCAIBOX_UPDATE.
+        /// From a stick with the label SCAIBOX.
         #[arg(long, conflicts_with = "source")]
         usb: bool,
         /// From another channel.

@@ -65,10 +65,13 @@ async fn stop_at(until: Timestamp) -> anyhow::Result<()> {
     let end = until.strftime("%Y-%m-%d %H:%M:%S UTC").to_string();
     let timer = format!("--unit={}", TIMER.trim_end_matches(".timer"));
     let mut command = Command::new("systemd-run");
-    command.args(["--quiet", "--collect", &timer, "--on-calendar", &end, "systemctl", "stop", UNIT]);
-    match command.status().await.context("systemd-run does not start")? {
-        status if status.success() => Ok(()),
-        status => bail!("the end of the SSH window could not be planned: systemd-run ended with {status}"),
+    command.args(["--quiet", "--collect", &timer, "--on-calendar", &end, "/usr/bin/systemctl", "stop", UNIT]);
+    let run = command.output().await.context("systemd-run does not start")?;
+    match run.status.success() {
+        true => Ok(()),
+        false => {
+            bail!("the end of the SSH window could not be planned: {}", String::from_utf8_lossy(&run.stderr).trim())
+        }
     }
 }
 
