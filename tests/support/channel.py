@@ -1,4 +1,4 @@
-"""The signed update channel on a web server, as the vendor fills it."""
+"""The signed update channel on a web server or a USB stick, as the vendor fills it."""
 
 import functools
 import http.server
@@ -18,6 +18,14 @@ KEYS = Path(os.environ.get("IMAGE_KEYS") or CACHE / "keys")
 class Quiet(http.server.SimpleHTTPRequestHandler):
     def log_message(self, *_):
         pass
+
+
+def stick(channel, image):
+    """The channel's files on a FAT disk with the label that boxes look for."""
+    size = sum(file.stat().st_size for file in channel.rglob("*") if file.is_file()) // 2**20 + 64
+    run_in_tools("truncate", "-s", f"{size}M", image)
+    run_in_tools("mkfs.vfat", "-F", "32", "-n", "SCAIBOX", image)
+    run_in_tools("mcopy", "-s", "-i", image, *sorted(channel.iterdir()), "::")
 
 
 class Channel:

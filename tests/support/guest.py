@@ -6,9 +6,11 @@ would: credentials (systemd.system-credentials(7)) and units for the first boot.
 """
 
 import base64
+import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 import threading
 import time
@@ -19,7 +21,7 @@ from lan import MAC
 ROOT = Path(__file__).resolve().parents[2]
 CACHE = Path(os.environ.get("BOX_CACHE") or Path.home() / ".cache" / "scaibox")
 TERMINAL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[()][A-Z0-9]|[\r\x00]")
-UUID = "6f1d1c1e-0b7a-4a55-9d51-3a7a4f1d2c33"
+UUID = "6f1d1c1e-0b7a-4a55-9d51-3a7a4f1d2c33"  # the machine id follows from it
 DISK_SIZE = "8G"
 
 
@@ -48,12 +50,12 @@ def run_in_tools(*command):
 class Guest:
     """A machine whose disk starts as a copy of `image`; kept in `folder` (below BOX_CACHE) between power cycles."""
 
-    def __init__(self, folder, image=None, tap="tap0", memory=3072, echo=None):
-        self.folder, self.tap, self.memory, self.echo = Path(folder), tap, memory, echo
+    def __init__(self, folder, image=None, tap="tap0", memory=3072, echo=None, uuid=UUID):
+        self.folder, self.tap, self.memory, self.echo, self.uuid = Path(folder), tap, memory, echo, uuid
         self.process, self.lines, self.news = None, [], threading.Condition()
-        self.credentials, self.units, self.kernel_words = {}, {}, []
+        self.credentials, self.units, self.kernel_words, self.devices = {}, {}, [], []
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.disk, self.vars = self.folder / "disk.qcow2", self.folder / "vars.fd"
+        self.disk, self.vars, self.qmp = self.folder / "disk.qcow2", self.folder / "vars.fd", self.folder / "qmp"
         if image is not None:
             self.disk.unlink(missing_ok=True)
             self.vars.unlink(missing_ok=True)
@@ -67,6 +69,11 @@ class Guest:
     def unit(self, name, text):
         """A unit of the test's own, started with the machine."""
         self.units[name] = text
+
+    def stick(self, image):
+        """A USB stick, plugged in from the next start on."""
+        self.devices += ["-device", "qemu-xhci", "-drive", f"if=none,id=stick,file={image},format=raw,readonly=on",
+                         "-device", "usb-storage,drive=stick"]
 
     def _smbios(self):
         values = [f"io.systemd.credential.binary:{name}={base64.b64encode(text.encode()).decode()}" for name, text in self.credentials.items()]
@@ -83,12 +90,13 @@ class Guest:
             shutil.copy(str(tools()) + "/usr/share/OVMF/OVMF_VARS_4M.fd", self.vars)
         command = [
             "qemu-system-x86_64", "-accel", "tcg,thread=multi", "-machine", "q35", "-cpu", "max", "-smp", "2", "-m", str(self.memory),
-            "-uuid", UUID, "-nodefaults", "-no-user-config", "-display", "none", "-serial", "stdio", "-monitor", "none",
+            "-uuid", self.uuid, "-nodefaults", "-no-user-config", "-display", "none", "-serial", "stdio", "-monitor", "none", "-qmp", f"unix:{self.qmp},server=on,wait=off",
             "-netdev", f"tap,id=n0,ifname={self.tap},script=no,downscript=no", "-device", f"virtio-net-pci,netdev=n0,mac={MAC}",
             "-object", "rng-random,id=rng0,filename=/dev/urandom", "-device", "virtio-rng-pci,rng=rng0",
             "-drive", f"if=none,id=d0,file={self.disk},format=qcow2,cache=unsafe,discard=unmap", "-device", "virtio-blk-pci,drive=d0",
             "-drive", f"if=pflash,format=raw,unit=0,readonly=on,file={firmware}",
             "-drive", f"if=pflash,format=raw,unit=1,file={self.vars}",
+            *self.devices,
             *self._smbios(),
         ]
         self.began = time.monotonic()
@@ -130,6 +138,26 @@ class Guest:
                 if time.monotonic() > until:
                     raise BootFailed(f"not on the console within {limit} s: /{pattern}/\n{self.tail()}")
                 self.news.wait(1)
+
+    def said(self, pattern, since=0):
+        """Is there such a line by now?"""
+        with self.news:
+            return any(re.search(pattern, line) for _, line in self.lines[since:])
+
+    def ask(self, command, **arguments):
+        """A command of QEMU's own (QMP)."""
+        with socket.socket(socket.AF_UNIX) as link:
+            link.connect(str(self.qmp))
+            talk = link.makefile("rw")
+            json.loads(talk.readline())  # its greeting
+            for one in ({"execute": "qmp_capabilities"}, {"execute": command, "arguments": arguments}):
+                talk.write(json.dumps(one))
+                talk.flush()
+                answer = json.loads(talk.readline())
+                while "event" in answer:
+                    answer = json.loads(talk.readline())
+                assert "return" in answer, answer
+        return answer["return"]
 
     def mark(self):
         """Where the console is now, for `since`."""

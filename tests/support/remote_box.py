@@ -21,12 +21,12 @@ TONE = 880
 class RemoteBox:
     """`claim` it with the code of its console, then `api` is its operator's."""
 
-    def __init__(self, host=BOX):
-        self.host, self.origin = host, f"https://{host}"
+    def __init__(self, host=BOX, key=None):
+        self.host, self.origin, self.key = host, f"https://{host}", key
         self.api = self._api()
 
-    def _api(self, key=None, headers=None):
-        api = Api(self.origin, key, headers)
+    def _api(self):
+        api = Api(self.origin, self.key)
         api.http.verify = False  # the certificate is the box's own
         return api
 
@@ -45,7 +45,8 @@ class RemoteBox:
         assert answer.status_code == 201, f"{answer.status_code} {answer.text}"
         session = self.api.post("/v1/session", {"email": email, "password": password}, timeout=SLOW)
         key = self.api.post("/v1/keys", {"name": "test", "role": "operator"}, timeout=SLOW, headers={"X-CSRF-Token": session["csrf_token"]})
-        self.api = self._api(key["secret"])
+        self.key = key["secret"]
+        self.api = self._api()
 
     def voicemail_number(self, number="+31201234567", peer=NEIGHBOUR):
         """A number that records whoever calls from `peer`."""
@@ -74,6 +75,14 @@ class RemoteBox:
              "-timeout", "180s", "-trace_err", "-error_file", errors],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=folder)
         assert done.returncode == 0, errors.read_text() if errors.exists() else done.returncode
+
+    def shell(self, folder):
+        """Opens SSH for a key made in `folder`."""
+        key = folder / "id"
+        if not key.exists():
+            subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
+        self.api.ask("PUT", "/v1/ssh", json={"hours": 1, "key": key.with_suffix(".pub").read_text()}, timeout=SLOW)
+        return Shell(self.host, key)
 
     def messages(self):
         return [one for one in self.api.get("/v1/voicemails")["items"] if one["stored"]]
@@ -107,6 +116,23 @@ class RemoteBox:
             for reason in many.iter("extrareasons"):
                 answered |= dict.fromkeys(numbers(reason.get("ports")), many.get("state"))
         return {number: state for number, state in answered.items() if state in ("open", "closed")}
+
+
+class Shell:
+    """`shell("command")` is what it says on stdout; a command that fails, fails the test."""
+
+    def __init__(self, host, key):
+        quiet = ["StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR", "BatchMode=yes", "IdentitiesOnly=yes"]
+        self.ssh = ["ssh", "-i", key, *(word for option in quiet for word in ("-o", option)), f"root@{host}"]
+
+    def __call__(self, command, given=b""):
+        done = subprocess.run([*self.ssh, command], input=given, capture_output=True)
+        assert done.returncode == 0, f"{command}: {done.returncode} {done.stderr.decode()}"
+        return done.stdout
+
+    def lost(self, command):
+        """A command whose machine restarts under it."""
+        subprocess.run([*self.ssh, command], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 def numbers(ranges):

@@ -98,11 +98,15 @@ suite_image() {
     build_trial_images
     whole "two builds are the same bytes" same_trial_image
     local pytest=("$VENV/bin/python" -m pytest -s) inputs=(tests/support image/trial.sh)
-    counted "lock, bill of materials and release" count_pytest "${pytest[@]}" tests/image/test_lock.py tests/image/test_sbom.py tests/image/test_release.py
+    counted "lock, bill of materials and release" count_pytest "${pytest[@]}" tests/image/test_{lock,sbom,release,mirrors}.py
     kept_outcome "first boot and call" "boot-$(hash_tree "$IMAGES/1" tests/image/test_first_boot.py tests/image/conftest.py "${inputs[@]}")" \
         unshare -n "${pytest[@]}" tests/image/test_first_boot.py
     kept_outcome "update and roll-back" "update-$(hash_tree image systemd hardening provisioning tests/image/test_update.py tests/image/conftest.py "${inputs[@]}")" \
         unshare -n "${pytest[@]}" tests/image/test_update.py
+    kept_outcome "backup, restore and factory reset" "data-$(hash_tree image systemd hardening provisioning appliance/scaibox tests/image/test_data.py tests/image/conftest.py "${inputs[@]}")" \
+        unshare -n "${pytest[@]}" tests/image/test_data.py
+    kept_outcome "update from a stick and back" "stick-$(hash_tree image systemd hardening provisioning tests/image/test_stick.py tests/image/conftest.py "${inputs[@]}")" \
+        unshare -n "${pytest[@]}" tests/image/test_stick.py
 }
 
 as_root() {

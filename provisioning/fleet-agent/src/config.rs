@@ -23,7 +23,7 @@ pub struct Config {
     pub results: PathBuf,
     /// The root of trust that came with the image.
     pub root_metadata: PathBuf,
-    /// Where a stick labelled SCAIBOX_UPDATE is mounted.
+    /// Where a stick labelled SCAIBOX is mounted.
     pub usb: PathBuf,
     pub machine_id: PathBuf,
     pub product: String,
