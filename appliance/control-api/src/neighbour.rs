@@ -12,7 +12,7 @@ use axum::{
     response::Response,
 };
 use daemon::unix_http::{Bytes, Client, Method, UnixHttpError};
-use serde::Deserialize;
+use types::control::Refusal;
 
 /// What may come along from the neighbour.
 const HEADERS: [header::HeaderName; 2] = [header::CONTENT_TYPE, header::RETRY_AFTER];
@@ -28,19 +28,13 @@ pub async fn pass_on(client: &Client, method: Method, path: &str, body: Bytes) -
 
 /// Why a neighbour did not do what it was asked: in its own words if it refused, "not ready" if it did not answer.
 pub fn refusal(error: UnixHttpError) -> ApiError {
-    if let Some((status, Words { code, detail })) = error.refusal() {
+    if let Some((status, Refusal { code, detail })) = error.refusal() {
         return ApiError::new(status, code, detail);
     }
     tracing::warn!(error = %with_causes("neighbour", &error), "neighbour_did_not_answer");
     ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "not_ready", "a part of the box does not answer")
         .hint("try again in some seconds")
         .retry_after(5)
-}
-
-#[derive(Deserialize)]
-struct Words {
-    code: String,
-    detail: String,
 }
 
 fn passed_on(answer: daemon::unix_http::Response<Bytes>) -> Response {
