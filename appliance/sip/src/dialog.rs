@@ -7,9 +7,11 @@
 use crate::SipError;
 use crate::auth::{MAX_TRIES, Proofs};
 use crate::core::{Core, DialogId};
+use crate::dialog_session::Session;
 use crate::header::Reason;
 use crate::message::{HeaderList, Request, Response};
 use crate::resolve::Target;
+use crate::session_timer::agreed_by;
 use crate::stack::T1X64;
 use crate::transport::{Flow, Transport};
 use crate::uri::SipUri;
@@ -41,6 +43,8 @@ pub enum DialogEvent {
         content_type: String,
         body: Vec<u8>,
     },
+    /// The session timer wants an offer, for the peer takes no UPDATE: [`Dialog::reinvite`] with what holds now.
+    RefreshDue,
     /// Always the last.
     Terminated {
         cause: TerminatedCause,
@@ -55,6 +59,8 @@ pub enum TerminatedCause {
     LocalBye,
     /// Our 200 was never acknowledged; BYE was sent.
     NoAck,
+    /// Nobody refreshed the session (RFC 4028); BYE was sent.
+    SessionExpired,
 }
 
 #[derive(Debug, Clone)]
@@ -96,6 +102,9 @@ pub(crate) struct State {
     pub proofs: Proofs,
     /// The ACK of our latest INVITE, for its repeated 200s.
     pub last_ack: Option<(u32, Vec<u8>, Flow)>,
+    pub session: Session,
+    /// The peer's Allow names UPDATE.
+    pub peer_updates: bool,
     pub offering: bool,
     pub answering: bool,
     pub ended: bool,
@@ -112,6 +121,8 @@ impl State {
             flow,
             proofs: Proofs::default(),
             last_ack: None,
+            session: Session::default(),
+            peer_updates: false,
             offering: false,
             answering: false,
             ended: false,
@@ -228,7 +239,7 @@ impl Inner {
         Ok(fresh)
     }
 
-    async fn exchange(
+    pub async fn exchange(
         &self,
         method: &str,
         headers: &[(String, String)],
@@ -302,11 +313,13 @@ impl Inner {
         Ok(())
     }
 
-    async fn reoffer(&self, sdp: Vec<u8>) -> Result<Vec<u8>, SipError> {
+    async fn reoffer(self: &Arc<Self>, sdp: Vec<u8>) -> Result<Vec<u8>, SipError> {
         let flow = self.next_hop().await?;
         let mut request = self.request("INVITE", &flow);
         request.headers.push("Content-Type", "application/sdp");
         request.headers.push("Allow", crate::guard::ALLOW);
+        let session = self.session_headers();
+        session.iter().for_each(|(name, value)| request.headers.push(name, value.clone()));
         request.body = sdp;
         for _ in 0..MAX_TRIES {
             let cseq = self.next_cseq();
@@ -315,6 +328,9 @@ impl Inner {
             let response = self.core.exchange(&request, &flow).await?;
             if response.is_success() {
                 self.retarget(&response.headers);
+                if !session.is_empty() {
+                    self.keep_session(agreed_by(&response.headers));
+                }
                 self.acknowledge(cseq, &request).await?;
                 return Ok(response.body);
             }
@@ -323,6 +339,12 @@ impl Inner {
             }
         }
         Err(SipError::Refused { code: 401, reason: "Unauthorized".into() })
+    }
+
+    /// Does the peer take UPDATE? Said by its INVITE or its answer to ours.
+    pub fn learn_methods(&self, headers: &crate::message::Headers) {
+        let methods = crate::header::list(headers.all("Allow"));
+        self.state.lock().peer_updates = methods.iter().any(|method| method.eq_ignore_ascii_case("UPDATE"));
     }
 
     /// The Contact of an INVITE or its answer is where the peer is from now on.

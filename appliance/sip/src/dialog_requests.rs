@@ -1,15 +1,17 @@
 //! What does the peer of an answered call want?
 //!
-//! BYE, re-INVITE, INFO, OPTIONS and the NOTIFYs of a REFER. Anything older than what we already
+//! BYE, re-INVITE, UPDATE, INFO, OPTIONS and the NOTIFYs of a REFER. Anything older than what we already
 //! heard is refused (RFC 3261 section 12.2.2).
 
 use crate::body::session_of;
 use crate::core::DialogId;
 use crate::dialog::{DialogEvent, Inner, ReferProgress, ReinviteAnswer, TerminatedCause};
 use crate::header::{Reason, cseq, sipfrag};
-use crate::message::Request;
+use crate::message::{Request, Response};
 use crate::pending::PendingInvite;
+use crate::session_timer::{self, Agreed};
 use crate::stack::ServerTransaction;
+use crate::transport::Flow;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -38,6 +40,7 @@ impl Inner {
         self.follow_stream(&transaction);
         match transaction.request.method.as_str() {
             "INVITE" => self.handle_reinvite(transaction).await,
+            "UPDATE" => self.handle_update(transaction).await,
             "BYE" => self.handle_bye(transaction).await,
             "NOTIFY" => self.handle_notify(transaction).await,
             "INFO" => self.handle_info(transaction).await,
@@ -123,12 +126,8 @@ impl Inner {
     }
 
     async fn handle_reinvite(self: Arc<Self>, mut transaction: ServerTransaction) {
-        if let Some(code) = self.refuse_offer() {
-            let mut answer = self.core.answer(&transaction.request, code, None, None);
-            if code == 500 {
-                answer.headers.push("Retry-After", "3");
-            }
-            return transaction.respond(&answer).await;
+        if let Some(refusal) = self.refuse_offer(&transaction.request) {
+            return transaction.respond(&refusal).await;
         }
         self.retarget(&transaction.request.headers);
         let pending = PendingInvite::new(self.core.clone(), &transaction, self.id.local_tag.clone());
@@ -148,16 +147,46 @@ impl Inner {
     }
 
     /// Both at once: 491. A second one before the first is done: 500 (RFC 3261 section 14.2).
-    fn refuse_offer(&self) -> Option<u16> {
-        let mut state = self.state.lock();
-        if state.offering {
-            return Some(491);
+    fn refuse_offer(&self, request: &Request) -> Option<Response> {
+        let code = {
+            let mut state = self.state.lock();
+            match (state.offering, state.answering) {
+                (true, _) => 491,
+                (false, true) => 500,
+                (false, false) => {
+                    state.answering = true;
+                    return None;
+                }
+            }
+        };
+        let mut refusal = self.core.answer(request, code, None, None);
+        if code == 500 {
+            refusal.headers.push("Retry-After", "3");
         }
-        if state.answering {
-            return Some(500);
+        Some(refusal)
+    }
+
+    /// RFC 3311: a refresh of the session, or an offer that is answered at once.
+    async fn handle_update(self: Arc<Self>, mut transaction: ServerTransaction) {
+        let request = transaction.request.clone();
+        let given = match session_of(&request.headers, &request.body) {
+            Err(_) => ReinviteAnswer { code: 415, sdp: None },
+            Ok(None) => ReinviteAnswer { code: 200, sdp: None },
+            Ok(sdp) => {
+                if let Some(refusal) = self.refuse_offer(&request) {
+                    return transaction.respond(&refusal).await;
+                }
+                let given = self.ask_owner(sdp).await;
+                self.state.lock().answering = false;
+                given
+            }
+        };
+        let (response, session) = self.offer_answer(&request, &transaction.flow, given);
+        transaction.respond(&response).await;
+        if response.is_success() {
+            self.retarget(&request.headers);
+            self.keep_session(session);
         }
-        state.answering = true;
-        None
     }
 
     /// Asks the owner and sends what it says; true when that was a 200.
@@ -166,33 +195,46 @@ impl Inner {
             pending.finish(&self.core.answer(&pending.request, 415, None, None));
             return false;
         };
-        let (answer, answered) = oneshot::channel();
-        self.emit(DialogEvent::Reinvite { sdp, answer }).await;
-        let refusal = ReinviteAnswer { code: 488, sdp: None };
-        let given = match timeout(ANSWER_PATIENCE, answered).await {
-            Ok(given) => given.unwrap_or(refusal),
-            Err(_) => refusal,
-        };
-        let response = self.offer_answer(&pending, given);
+        let given = self.ask_owner(sdp).await;
+        let (response, session) = self.offer_answer(&pending.request, &pending.flow, given);
         // A refusal leaves nothing open; a 200 does until its ACK.
         if !response.is_success() {
             self.state.lock().answering = false;
         }
-        pending.finish(&response) && response.is_success()
+        let answered = pending.finish(&response) && response.is_success();
+        if answered {
+            self.keep_session(session);
+        }
+        answered
     }
 
-    fn offer_answer(&self, pending: &PendingInvite, given: ReinviteAnswer) -> crate::message::Response {
-        let mut response = self.core.answer(&pending.request, given.code, None, None);
-        if response.is_success() {
-            let contact = self.core.contact(&self.local_user, &pending.flow);
-            response.headers.push("Contact", contact);
-            response.headers.push("Allow", crate::guard::ALLOW);
-            if let Some(sdp) = given.sdp {
-                response.headers.push("Content-Type", "application/sdp");
-                response.body = sdp;
-            }
+    async fn ask_owner(&self, sdp: Option<Vec<u8>>) -> ReinviteAnswer {
+        let (answer, answered) = oneshot::channel();
+        self.emit(DialogEvent::Reinvite { sdp, answer }).await;
+        let refusal = ReinviteAnswer { code: 488, sdp: None };
+        match timeout(ANSWER_PATIENCE, answered).await {
+            Ok(given) => given.unwrap_or(refusal),
+            Err(_) => refusal,
         }
-        response
+    }
+
+    /// The response, and what it agrees to about refreshing.
+    fn offer_answer(&self, request: &Request, flow: &Flow, given: ReinviteAnswer) -> (Response, Option<Agreed>) {
+        let mut response = self.core.answer(request, given.code, None, None);
+        if !response.is_success() {
+            return (response, None);
+        }
+        response.headers.push("Contact", self.core.contact(&self.local_user, flow));
+        response.headers.push("Allow", crate::guard::ALLOW);
+        let session = session_timer::answer_to(&request.headers);
+        for (name, value) in session.iter().flat_map(|(_, headers)| headers) {
+            response.headers.push(name, value.clone());
+        }
+        if let Some(sdp) = given.sdp {
+            response.headers.push("Content-Type", "application/sdp");
+            response.body = sdp;
+        }
+        (response, session.map(|(agreed, _)| agreed))
     }
 }
 

@@ -6,13 +6,14 @@
 
 use crate::header::{NameAddr, Via, cseq, list};
 use crate::message::{Raw, Request, Response, is_token_byte, split};
+use crate::session_timer;
 
 /// A datagram cannot be longer; a stream that claims more is cut off.
 pub const MAX_MESSAGE: usize = 65_535;
 const MAX_HEADERS: usize = 256;
 
 /// Methods the endpoint handles; the rest is answered 405.
-pub const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, NOTIFY, INFO";
+pub const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, NOTIFY, INFO, UPDATE";
 
 #[derive(Debug, PartialEq, Eq)]
 pub enum Verdict {
@@ -100,6 +101,7 @@ fn request_fault(raw: &Raw, method: &str, uri: &str, version: &str) -> Option<Fa
         .or_else(|| uri_fault(uri))
         .or_else(|| hops_fault(raw))
         .or_else(|| extension_fault(raw, method))
+        .or_else(|| session_fault(raw, method))
 }
 
 /// Mandatory fields: present, once, readable.
@@ -178,11 +180,22 @@ fn extension_fault(raw: &Raw, method: &str) -> Option<Fault> {
     if method == "ACK" || method == "CANCEL" {
         return None;
     }
-    let wanted = list(raw.headers.all("Require"));
+    let mut wanted = list(raw.headers.all("Require"));
+    wanted.retain(|tag| !tag.eq_ignore_ascii_case("timer"));
     (!wanted.is_empty()).then(|| Fault {
         code: 420,
         words: "Bad Extension",
         header: Some(("Unsupported", wanted.join(", "))),
+    })
+}
+
+/// RFC 4028 section 9.
+fn session_fault(raw: &Raw, method: &str) -> Option<Fault> {
+    let refreshes = method == "INVITE" || method == "UPDATE";
+    (refreshes && session_timer::too_small(&raw.headers)).then(|| Fault {
+        code: 422,
+        words: "Session Interval Too Small",
+        header: Some(("Min-SE", session_timer::LEAST.to_string())),
     })
 }
 

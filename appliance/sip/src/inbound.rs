@@ -11,6 +11,7 @@ use crate::digest::Answer;
 use crate::header::{NameAddr, cseq, list};
 use crate::message::{HeaderList, Request, Response};
 use crate::pending::PendingInvite;
+use crate::session_timer;
 use crate::stack::{ServerTransaction, T1X64};
 use crate::transport::Transport;
 use crate::uri::SipUri;
@@ -183,6 +184,10 @@ impl InboundCall {
         let mut response = self.pending.answer(200, None);
         self.add_dialog_headers(&mut response);
         response.headers.push("Allow", crate::guard::ALLOW);
+        let session = session_timer::answer_to(&self.pending.request.headers);
+        for (name, value) in session.iter().flat_map(|(_, headers)| headers) {
+            response.headers.push(name, value.clone());
+        }
         response.headers.extend(headers);
         response.headers.push("Content-Type", "application/sdp");
         response.body = sdp;
@@ -193,6 +198,8 @@ impl InboundCall {
             dialog.core.dialogs.lock().remove(&dialog.id);
             return Err(SipError::Ended);
         }
+        dialog.learn_methods(&self.pending.request.headers);
+        dialog.keep_session(session.map(|(agreed, _)| agreed));
         Ok((Dialog(dialog), events))
     }
 

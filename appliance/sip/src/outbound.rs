@@ -11,6 +11,7 @@ use crate::header::{NameAddr, cseq, list, tag_of};
 use crate::ids::{first_cseq, new_call_id, new_tag};
 use crate::message::{HeaderList, Request, Response};
 use crate::resolve::Target;
+use crate::session_timer;
 use crate::stack::T1X64;
 use crate::transport::{Flow, Transport};
 use crate::uri::SipUri;
@@ -187,6 +188,9 @@ fn invite_request(offer: &Offer, invite: &OutboundInvite) -> Result<Request, Sip
     request.headers.push("Call-ID", offer.call_id.clone());
     request.headers.push("Contact", offer.core.contact(&offer.local_user, &offer.flow));
     request.headers.push("Allow", crate::guard::ALLOW);
+    for (name, value) in session_timer::wish(session_timer::WISH, session_timer::LEAST) {
+        request.headers.push(&name, value);
+    }
     request.headers.extend(&invite.headers);
     if let Some(sdp) = &invite.sdp {
         request.headers.push("Content-Type", "application/sdp");
@@ -257,8 +261,19 @@ impl Attempt {
         if !self.cancel.is_cancelled() && self.proofs.learn(&response) {
             return Ok(End::Again);
         }
+        if !self.cancel.is_cancelled() && response.code == 422 && self.ask_for_more(&response) {
+            return Ok(End::Again);
+        }
         self.fail(response.code, &response.reason, response.headers.0).await;
         Ok(End::Over)
+    }
+
+    /// A longer session, as the phone wants it; false when it does not say how long.
+    fn ask_for_more(&mut self, response: &Response) -> bool {
+        let Some(wanted) = session_timer::wanted(&response.headers) else { return false };
+        self.request.headers.set("Session-Expires", wanted.max(session_timer::WISH).to_string());
+        self.request.headers.set("Min-SE", wanted.max(session_timer::LEAST).to_string());
+        true
     }
 
     async fn answered(&mut self, response: Response) {
@@ -270,6 +285,8 @@ impl Attempt {
         if let Err(error) = dialog.acknowledge(self.cseq, &self.request).await {
             debug!(%error, "sip_ack_not_sent");
         }
+        dialog.learn_methods(&response.headers);
+        dialog.keep_session(session_timer::agreed_by(&response.headers));
         if self.told || self.cancel.is_cancelled() {
             self.fail(487, "Request Terminated", Vec::new()).await;
             return dialog.hang_up(TerminatedCause::LocalBye, &[]).await;
