@@ -8,7 +8,7 @@ use crate::{
 };
 use media::{
     codec::{FRAME, G711, level},
-    sdp::{LocalMedia, MediaSession},
+    sdp::{Encryption, LocalMedia, MediaSession},
 };
 use sip::{Dialog, DialogEvent, Endpoint, OutboundCall, OutboundEvent, OutboundInvite, SipConfig, Transport};
 use std::{
@@ -39,7 +39,7 @@ impl Call {
         let (endpoint, guard) = endpoint(host).await?;
         let line = Line::open(host).await.map_err(|error| format!("no socket for sound: {error}"))?;
         let address = line.address().map_err(|error| error.to_string())?;
-        let local = LocalMedia { address, codecs: vec![G711::Pcmu] };
+        let local = LocalMedia { address, codecs: vec![G711::Pcmu], encryption: Encryption::Off };
         let mut media = MediaSession::new(local, rand::random::<u32>().into());
         let invite = invite(to, endpoint.local_addr(), media.offer());
         let call = endpoint.invite(invite).await.map_err(|error| error.to_string())?;
@@ -111,6 +111,7 @@ async fn endpoint(host: IpAddr) -> Result<(Endpoint, DropGuard), String> {
         listen: SocketAddr::new(host, 0),
         udp: true,
         tcp: false,
+        tls: None,
         advertise: host.into(),
         user_agent: format!("ScaiBox {NAME}"),
         hide: false,

@@ -1,14 +1,16 @@
 //! Where does an endpoint listen, and as what does it present itself?
 
-use crate::Advertise;
+use crate::{Advertise, tls::Tls};
 use std::net::SocketAddr;
 
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct SipConfig {
     /// One address for both transports; port 0 takes a free one.
     pub listen: SocketAddr,
     pub udp: bool,
     pub tcp: bool,
+    /// With an address of its own; without it we neither take nor place calls by TLS.
+    pub tls: Option<Tls>,
     /// The address that peers are told to come back to.
     pub advertise: Advertise,
     pub user_agent: String,

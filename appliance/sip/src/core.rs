@@ -50,13 +50,14 @@ impl Core {
         let suffix = match flow.transport() {
             Transport::Udp => "",
             Transport::Tcp => ";transport=tcp",
+            Transport::Tls => ";transport=tls",
         };
         format!("<sip:{at}{}{suffix}>", self.sent_by(flow))
     }
 
     fn sent_by(&self, flow: &Flow) -> String {
         let ip = self.config.advertise.towards(flow.peer.ip());
-        format!("{}:{}", bracketed(&ip.to_string()), self.sockets.local.port())
+        format!("{}:{}", bracketed(&ip.to_string()), self.sockets.port(flow.transport()))
     }
 
     pub fn via(&self, flow: &Flow) -> String {
@@ -77,8 +78,13 @@ impl Core {
     }
 
     pub async fn flow_to(&self, target: &Target) -> Result<Flow, SipError> {
+        self.flow_as(target, &target.host).await
+    }
+
+    /// To `target`, which must prove by TLS that it is `name`.
+    pub async fn flow_as(&self, target: &Target, name: &str) -> Result<Flow, SipError> {
         let addr = self.resolve(target).await?;
-        self.sockets.flow(target.transport, addr).await
+        self.sockets.flow(target.transport, addr, name).await
     }
 
     /// Starts a client transaction.

@@ -226,7 +226,7 @@ impl Inner {
             let state = self.state.lock();
             (state.flow.clone(), state.route_set.clone(), state.remote_target.clone())
         };
-        if flow.transport() == Transport::Tcp && flow.is_alive() {
+        if flow.transport() != Transport::Udp && flow.is_alive() {
             return Ok(flow);
         }
         let route = routes.first().and_then(|route| crate::header::NameAddr::parse(route)).map(|route| route.uri);

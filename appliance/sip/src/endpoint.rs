@@ -58,6 +58,11 @@ impl Endpoint {
         self.0.sockets.local
     }
 
+    /// Where we listen for TLS.
+    pub fn tls_addr(&self) -> Option<SocketAddr> {
+        self.0.sockets.local_tls
+    }
+
     /// Where a call to `uri` goes, for whoever must know before making its offer. `transport` beats the URI's.
     pub async fn locate(&self, uri: &str, transport: Option<Transport>) -> Result<SocketAddr, SipError> {
         self.0.resolve(&crate::outbound::uri_target(uri, transport)?).await
@@ -72,8 +77,8 @@ impl Endpoint {
         crate::register::register(&self.0, request).await
     }
 
-    /// One OPTIONS to `host[:port]`; the code of its answer, 408 for silence.
-    pub async fn probe(&self, place: &str, transport: Transport) -> Result<u16, SipError> {
+    /// One OPTIONS to `host[:port]`; code and words of its answer, 408 for silence.
+    pub async fn probe(&self, place: &str, transport: Transport) -> Result<(u16, String), SipError> {
         let target = Target::of_place(place, transport)?;
         let flow = self.0.flow_to(&target).await?;
         let uri = format!("sip:{place}");
@@ -85,7 +90,8 @@ impl Endpoint {
         request.headers.push("CSeq", "1 OPTIONS");
         request.headers.push("Contact", from);
         request.headers.push("Accept", "application/sdp");
-        Ok(self.0.exchange(&request, &flow).await?.code)
+        let answer = self.0.exchange(&request, &flow).await?;
+        Ok((answer.code, answer.reason))
     }
 }
 

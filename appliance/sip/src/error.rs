@@ -18,6 +18,8 @@ pub enum SipError {
     Unresolved(String),
     #[error("could not reach {addr}")]
     Unreachable { addr: SocketAddr, source: std::io::Error },
+    #[error("the peer did not prove by its certificate that it is {name}")]
+    NotTrusted { name: String, source: std::io::Error },
     #[error("{0} is switched off here")]
     TransportOff(crate::Transport),
 }

@@ -34,6 +34,7 @@ pub mod registration;
 mod resolve;
 mod session_timer;
 mod stack;
+pub mod tls;
 mod transport;
 pub mod uri;
 

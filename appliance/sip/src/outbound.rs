@@ -126,7 +126,8 @@ enum End {
 
 pub(crate) async fn start(core: Arc<Core>, invite: OutboundInvite) -> Result<OutboundCall, SipError> {
     let target = target_of(&invite)?;
-    let flow = core.flow_to(&target).await?;
+    let name = uri_target(&invite.request_uri, invite.transport)?.host;
+    let flow = core.flow_as(&target, &name).await?;
     let offer = Arc::new(offer_of(core, &invite, flow)?);
     let request = invite_request(&offer, &invite)?;
     let (events, receiver) = mpsc::channel(32);

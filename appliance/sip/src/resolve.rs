@@ -10,7 +10,6 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 const PATIENCE: Duration = Duration::from_secs(5);
-const DEFAULT_PORT: u16 = 5060;
 
 /// Where a request goes: a host that is not yet looked up.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,14 +32,14 @@ impl Target {
     pub fn of_uri(text: &str, otherwise: Transport) -> Result<Target, SipError> {
         let bad = || SipError::BadAddress(text.to_owned());
         let uri = SipUri::parse(text).ok_or_else(bad)?;
-        if uri.host.is_empty() || uri.scheme == "sips" {
+        if uri.host.is_empty() {
             return Err(bad());
         }
-        let transport = match uri.param("transport") {
-            None => otherwise,
-            Some(name) if name.eq_ignore_ascii_case("udp") => Transport::Udp,
-            Some(name) if name.eq_ignore_ascii_case("tcp") => Transport::Tcp,
-            Some(_) => return Err(bad()),
+        let named = uri.param("transport").map(|name| Transport::named(name).ok_or_else(bad)).transpose()?;
+        let transport = match (uri.scheme.as_str(), named) {
+            ("sips", Some(Transport::Udp)) => return Err(bad()),
+            ("sips", _) => Transport::Tls,
+            (_, named) => named.unwrap_or(otherwise),
         };
         let host = uri.param("maddr").map(str::to_owned).unwrap_or(uri.host);
         Ok(Target { host, port: uri.port, transport })
@@ -55,7 +54,7 @@ pub(crate) struct Resolver {
 impl Resolver {
     pub async fn resolve(&self, target: &Target) -> Result<SocketAddr, SipError> {
         if let Ok(ip) = target.host.parse::<IpAddr>() {
-            return Ok(SocketAddr::new(ip, target.port.unwrap_or(DEFAULT_PORT)));
+            return Ok(SocketAddr::new(ip, target.port.unwrap_or(target.transport.default_port())));
         }
         let names = self.names.get_or_init(|| async { crate::stack::NameResolver::new() }).await;
         if let Ok(Some(addr)) = timeout(PATIENCE, names.lookup(target)).await {
@@ -65,7 +64,7 @@ impl Resolver {
     }
 
     async fn system(&self, target: &Target) -> Option<SocketAddr> {
-        let place = (target.host.as_str(), target.port.unwrap_or(DEFAULT_PORT));
+        let place = (target.host.as_str(), target.port.unwrap_or(target.transport.default_port()));
         let found: Vec<SocketAddr> = timeout(PATIENCE, tokio::net::lookup_host(place)).await.ok()?.ok()?.collect();
         found.iter().find(|addr| addr.is_ipv4()).or(found.first()).copied()
     }
@@ -79,6 +78,8 @@ mod tests {
     fn the_transport_of_a_uri_beats_the_default() {
         let target = Target::of_uri("sip:1@h:5070;transport=TCP", Transport::Udp).unwrap();
         assert_eq!(target, Target { host: "h".into(), port: Some(5070), transport: Transport::Tcp });
+        assert_eq!(Target::of_uri("sips:1@h;transport=tcp", Transport::Udp).unwrap().transport, Transport::Tls);
+        assert!(Target::of_uri("sips:1@h;transport=udp", Transport::Udp).is_err());
         assert!(Target::of_uri("sip:1@h;transport=ws", Transport::Udp).is_err());
         assert!(Target::of_uri("tel:+31", Transport::Udp).is_err());
     }

@@ -37,7 +37,7 @@ pub(crate) struct Stack {
     arrivals: Mutex<TransactionReceiver>,
     sockets: Arc<Sockets>,
     udp: Option<UdpConnection>,
-    streams: Mutex<HashMap<SocketAddr, (SipConnection, Flow)>>,
+    streams: Mutex<HashMap<(Transport, SocketAddr), (SipConnection, Flow)>>,
     cancel: CancellationToken,
 }
 
@@ -133,7 +133,9 @@ impl Stack {
         if flow.transport() == Transport::Udp {
             return self.udp.clone().map(SipConnection::Udp);
         }
-        if let Some((known, _)) = self.streams.lock().get(&flow.peer).filter(|(_, known)| known.is_alive()) {
+        if let Some((known, _)) =
+            self.streams.lock().get(&(flow.transport(), flow.peer)).filter(|(_, known)| known.is_alive())
+        {
             return Some(known.clone());
         }
         self.adopt_stream(flow).await
@@ -142,10 +144,10 @@ impl Stack {
     async fn adopt_stream(self: &Arc<Self>, flow: &Flow) -> Option<SipConnection> {
         let (_, nothing) = rsipstack::platform::mpsc::unbounded_channel();
         let (out, queue) = rsipstack::platform::mpsc::unbounded_channel();
-        let addr = sip_addr(Transport::Tcp, flow.peer);
+        let addr = sip_addr(flow.transport(), flow.peer);
         let channel = ChannelConnection::create_connection(nothing, out, addr, None).await.ok()?;
         let connection = SipConnection::Channel(channel);
-        self.streams.lock().insert(flow.peer, (connection.clone(), flow.clone()));
+        self.streams.lock().insert((flow.transport(), flow.peer), (connection.clone(), flow.clone()));
         tokio::spawn(carry(queue, flow.clone(), self.sockets.clone(), Arc::downgrade(self)));
         Some(connection)
     }
@@ -182,8 +184,9 @@ async fn carry(
 fn unlist(stack: &std::sync::Weak<Stack>, flow: &Flow) {
     if let Some(stack) = stack.upgrade() {
         let mut streams = stack.streams.lock();
-        if streams.get(&flow.peer).is_some_and(|(_, known)| !known.is_alive()) {
-            streams.remove(&flow.peer);
+        let key = (flow.transport(), flow.peer);
+        if streams.get(&key).is_some_and(|(_, known)| !known.is_alive()) {
+            streams.remove(&key);
         }
     }
 }
@@ -192,8 +195,9 @@ fn unlist(stack: &std::sync::Weak<Stack>, flow: &Flow) {
 async fn send_elsewhere(bytes: &[u8], flow: &Flow, sockets: &Arc<Sockets>) {
     let via = split(bytes).and_then(|raw| crate::header::Via::parse(raw.headers.first("Via")?));
     let Some(via) = via else { return };
-    let to = SocketAddr::new(flow.peer.ip(), via.port.unwrap_or(5060));
-    if let Ok(flow) = sockets.flow(Transport::Tcp, to).await {
+    let transport = flow.transport();
+    let to = SocketAddr::new(flow.peer.ip(), via.port.unwrap_or(transport.default_port()));
+    if let Ok(flow) = sockets.flow(transport, to, &via.host).await {
         let _ = flow.send(bytes).await;
     }
 }
@@ -291,6 +295,7 @@ fn sip_addr(transport: Transport, addr: SocketAddr) -> SipAddr {
     let transport = match transport {
         Transport::Udp => rsipstack::sip::Transport::Udp,
         Transport::Tcp => rsipstack::sip::Transport::Tcp,
+        Transport::Tls => rsipstack::sip::Transport::Tls,
     };
     SipAddr { r#type: Some(transport), addr: addr.into() }
 }

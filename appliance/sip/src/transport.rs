@@ -1,10 +1,11 @@
 //! Which sockets carry SIP, and how do octets find their peer?
 //!
-//! One UDP socket and one TCP listener on the same port. A [`Flow`] is the way back to a peer: a UDP
-//! address or a TCP connection. TCP connections are reused while they live and dialled again when
-//! they do not. What came is queued for the one reader, [`crate::endpoint`].
+//! One UDP socket and one TCP listener on the same port, and a listener for TLS. A [`Flow`] is the way
+//! back to a peer: a UDP address or a connection. Connections are reused while they live and dialled
+//! again when they do not. What came is queued for the one reader, [`crate::endpoint`].
 
 use crate::framing::{Frame, next_frame};
+use crate::tls::Tls;
 use crate::{SipConfig, SipError};
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -12,13 +13,12 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, warn};
+use tracing::{debug, info, warn};
 
 const DIAL_TIMEOUT: Duration = Duration::from_secs(5);
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -38,6 +38,7 @@ pub enum Transport {
     #[default]
     Udp,
     Tcp,
+    Tls,
 }
 
 impl Transport {
@@ -46,7 +47,18 @@ impl Transport {
         match self {
             Transport::Udp => "UDP",
             Transport::Tcp => "TCP",
+            Transport::Tls => "TLS",
         }
+    }
+
+    /// Where SIP is when nobody says a port (RFC 3261 section 19.1.2).
+    pub fn default_port(self) -> u16 {
+        if self == Transport::Tls { 5061 } else { 5060 }
+    }
+
+    /// The transport of that name, in any case.
+    pub fn named(name: &str) -> Option<Transport> {
+        [Transport::Udp, Transport::Tcp, Transport::Tls].into_iter().find(|one| one.name().eq_ignore_ascii_case(name))
     }
 }
 
@@ -66,21 +78,29 @@ pub(crate) struct Flow {
 #[derive(Clone)]
 enum Way {
     Udp(Arc<UdpSocket>),
-    Tcp { out: mpsc::Sender<Vec<u8>>, closed: CancellationToken },
+    Stream { transport: Transport, out: mpsc::Sender<Vec<u8>>, closed: CancellationToken },
+}
+
+/// Which connection a request may take: to that address and, by TLS, checked for that name.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct To {
+    transport: Transport,
+    addr: SocketAddr,
+    name: Option<String>,
 }
 
 impl Flow {
     pub fn transport(&self) -> Transport {
         match self.way {
             Way::Udp(_) => Transport::Udp,
-            Way::Tcp { .. } => Transport::Tcp,
+            Way::Stream { transport, .. } => transport,
         }
     }
 
     pub fn is_alive(&self) -> bool {
         match &self.way {
             Way::Udp(_) => true,
-            Way::Tcp { closed, .. } => !closed.is_cancelled(),
+            Way::Stream { closed, .. } => !closed.is_cancelled(),
         }
     }
 
@@ -88,7 +108,7 @@ impl Flow {
     pub fn closed(&self) -> CancellationToken {
         match &self.way {
             Way::Udp(_) => CancellationToken::new(),
-            Way::Tcp { closed, .. } => closed.clone(),
+            Way::Stream { closed, .. } => closed.clone(),
         }
     }
 
@@ -96,7 +116,7 @@ impl Flow {
     pub async fn send_to(&self, bytes: &[u8], to: SocketAddr) -> io::Result<()> {
         match &self.way {
             Way::Udp(socket) => socket.send_to(bytes, to).await.map(|_| ()),
-            Way::Tcp { out, closed } => {
+            Way::Stream { out, closed, .. } => {
                 if closed.is_cancelled() || out.try_send(bytes.to_vec()).is_err() {
                     closed.cancel();
                     return Err(io::ErrorKind::ConnectionReset.into());
@@ -117,9 +137,11 @@ pub(crate) type Arrival = (Vec<u8>, Flow);
 /// The sockets of one endpoint.
 pub(crate) struct Sockets {
     pub local: SocketAddr,
+    pub local_tls: Option<SocketAddr>,
     udp: Option<Arc<UdpSocket>>,
     tcp: bool,
-    connections: Mutex<HashMap<SocketAddr, Flow>>,
+    tls: Option<Tls>,
+    connections: Mutex<HashMap<To, Flow>>,
     arrivals: mpsc::Sender<Arrival>,
     cancel: CancellationToken,
 }
@@ -142,10 +164,23 @@ impl Sockets {
             }
         }
         let (local, udp, listener) = opened?;
+        let secure = open_tls(config.tls.as_ref()).await?;
         let (arrivals, queue) = mpsc::channel(IN_QUEUE);
-        let sockets = Sockets { local, udp, tcp: listener.is_some(), connections: Mutex::default(), arrivals, cancel };
-        let sockets = Arc::new(sockets);
-        sockets.serve(listener);
+        let sockets = Arc::new(Sockets {
+            local,
+            local_tls: secure.as_ref().map(|(_, local)| *local),
+            udp,
+            tcp: listener.is_some(),
+            tls: config.tls.clone(),
+            connections: Mutex::default(),
+            arrivals,
+            cancel,
+        });
+        sockets.serve(listener, Transport::Tcp);
+        sockets.serve(secure.map(|(listener, _)| listener), Transport::Tls);
+        if let Some(udp) = sockets.udp() {
+            tokio::spawn(sockets.clone().until_cancelled(read_udp(udp, sockets.arrivals.clone())));
+        }
         Ok((sockets, queue))
     }
 
@@ -153,13 +188,15 @@ impl Sockets {
         self.udp.clone()
     }
 
-    fn serve(self: &Arc<Self>, listener: Option<TcpListener>) {
-        if let Some(udp) = self.udp() {
-            tokio::spawn(self.clone().until_cancelled(read_udp(udp, self.arrivals.clone())));
-        }
+    fn serve(self: &Arc<Self>, listener: Option<TcpListener>, transport: Transport) {
         if let Some(listener) = listener {
-            tokio::spawn(self.clone().until_cancelled(accept(self.clone(), listener)));
+            tokio::spawn(self.clone().until_cancelled(accept(self.clone(), listener, transport)));
         }
+    }
+
+    /// Where peers find us by that transport.
+    pub fn port(&self, transport: Transport) -> u16 {
+        self.local_tls.filter(|_| transport == Transport::Tls).unwrap_or(self.local).port()
     }
 
     async fn until_cancelled(self: Arc<Self>, work: impl Future<Output = ()>) {
@@ -169,52 +206,77 @@ impl Sockets {
         }
     }
 
-    /// The flow to `addr`: the UDP socket, the living connection to that address, or a new one.
-    pub async fn flow(self: &Arc<Self>, transport: Transport, addr: SocketAddr) -> Result<Flow, SipError> {
+    /// The flow to `addr`: the UDP socket, the living connection to that address, or a new one. By TLS the peer
+    /// must prove that it is `name`.
+    pub async fn flow(self: &Arc<Self>, transport: Transport, addr: SocketAddr, name: &str) -> Result<Flow, SipError> {
+        let off = SipError::TransportOff(transport);
+        let name = (transport == Transport::Tls).then(|| name.to_owned());
         match transport {
             Transport::Udp => {
-                let socket = self.udp().ok_or(SipError::TransportOff(transport))?;
-                Ok(Flow { peer: addr, way: Way::Udp(socket) })
+                let socket = self.udp().ok_or(off)?;
+                return Ok(Flow { peer: addr, way: Way::Udp(socket) });
             }
-            Transport::Tcp => {
-                if !self.tcp {
-                    return Err(SipError::TransportOff(transport));
-                }
-                let known = self.connections.lock().get(&addr).cloned();
-                match known.filter(Flow::is_alive) {
-                    Some(flow) => Ok(flow),
-                    None => self.dial(addr).await,
-                }
-            }
+            Transport::Tcp if !self.tcp => return Err(off),
+            Transport::Tls if self.tls.is_none() => return Err(off),
+            Transport::Tcp | Transport::Tls => {}
+        }
+        let to = To { transport, addr, name };
+        let known = self.connections.lock().get(&to).cloned();
+        match known.filter(Flow::is_alive) {
+            Some(flow) => Ok(flow),
+            None => self.dial(to).await,
         }
     }
 
-    async fn dial(self: &Arc<Self>, addr: SocketAddr) -> Result<Flow, SipError> {
+    async fn dial(self: &Arc<Self>, to: To) -> Result<Flow, SipError> {
+        let addr = to.addr;
+        let unreachable = |source| SipError::Unreachable { addr, source };
         let attempt = timeout(DIAL_TIMEOUT, TcpStream::connect(addr)).await;
-        let stream = attempt
-            .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
-            .map_err(|source| SipError::Unreachable { addr, source })?;
-        Ok(self.adopt(stream, addr))
+        let stream = attempt.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())).map_err(unreachable)?;
+        let _ = stream.set_nodelay(true);
+        match (&self.tls, &to.name) {
+            (Some(tls), Some(name)) => {
+                let stream = tls.connect(stream, name).await;
+                let stream = stream.map_err(|source| SipError::NotTrusted { name: name.clone(), source })?;
+                Ok(self.adopt(stream, to))
+            }
+            _ => Ok(self.adopt(stream, to)),
+        }
     }
 
-    fn adopt(self: &Arc<Self>, stream: TcpStream, peer: SocketAddr) -> Flow {
-        let _ = stream.set_nodelay(true);
-        let (read, write) = stream.into_split();
+    fn adopt<S>(self: &Arc<Self>, stream: S, to: To) -> Flow
+    where
+        S: AsyncRead + AsyncWrite + Send + 'static,
+    {
+        let (read, write) = tokio::io::split(stream);
         let (out, queue) = mpsc::channel(OUT_QUEUE);
         let closed = self.cancel.child_token();
-        let flow = Flow { peer, way: Way::Tcp { out, closed: closed.clone() } };
-        self.connections.lock().insert(peer, flow.clone());
-        tokio::spawn(write_tcp(write, queue, closed.clone()));
-        let reader = read_tcp(read, flow.clone(), self.arrivals.clone());
+        let way = Way::Stream { transport: to.transport, out, closed: closed.clone() };
+        let flow = Flow { peer: to.addr, way };
+        self.connections.lock().insert(to.clone(), flow.clone());
+        tokio::spawn(write_stream(write, queue, closed.clone()));
+        let reader = read_stream(read, flow.clone(), self.arrivals.clone());
         let sockets = Arc::downgrade(self);
         tokio::spawn(async move {
             tokio::select! {
                 () = closed.cancelled() => {}
                 () = reader => closed.cancel(),
             }
-            forget(&sockets, peer);
+            forget(&sockets, &to);
         });
         flow
+    }
+
+    /// A peer that dialled us.
+    async fn welcome(self: Arc<Self>, stream: TcpStream, to: To) {
+        let _ = stream.set_nodelay(true);
+        match (&self.tls, to.transport) {
+            (Some(tls), Transport::Tls) => match tls.accept(stream).await {
+                Ok(stream) => drop(self.adopt(stream, to)),
+                Err(error) => info!(%error, peer.addr = %to.addr, "sip_tls_handshake_failed"),
+            },
+            _ => drop(self.adopt(stream, to)),
+        }
     }
 }
 
@@ -237,12 +299,20 @@ async fn open(config: &SipConfig) -> Result<(SocketAddr, Option<Arc<UdpSocket>>,
     Ok((local, udp, listener))
 }
 
+async fn open_tls(tls: Option<&Tls>) -> Result<Option<(TcpListener, SocketAddr)>, SipError> {
+    let Some(addr) = tls.map(|tls| tls.listen) else { return Ok(None) };
+    let failed = |source| SipError::Bind { addr, source };
+    let listener = TcpListener::bind(addr).await.map_err(failed)?;
+    let local = listener.local_addr().map_err(failed)?;
+    Ok(Some((listener, local)))
+}
+
 /// Drops a dead connection from the table, never a newer one to the same peer.
-fn forget(sockets: &Weak<Sockets>, peer: SocketAddr) {
+fn forget(sockets: &Weak<Sockets>, to: &To) {
     let Some(sockets) = sockets.upgrade() else { return };
     let mut connections = sockets.connections.lock();
-    if connections.get(&peer).is_some_and(|flow| !flow.is_alive()) {
-        connections.remove(&peer);
+    if connections.get(to).is_some_and(|flow| !flow.is_alive()) {
+        connections.remove(to);
     }
 }
 
@@ -268,11 +338,12 @@ async fn receive_datagram(bytes: &[u8], flow: Flow, arrivals: &mpsc::Sender<Arri
     }
 }
 
-async fn accept(sockets: Arc<Sockets>, listener: TcpListener) {
+async fn accept(sockets: Arc<Sockets>, listener: TcpListener, transport: Transport) {
     loop {
         match listener.accept().await {
-            Ok((stream, peer)) if sockets.connections.lock().len() < MAX_CONNECTIONS => {
-                sockets.adopt(stream, peer);
+            Ok((stream, addr)) if sockets.connections.lock().len() < MAX_CONNECTIONS => {
+                // A handshake takes its time; the next one need not wait for it.
+                tokio::spawn(sockets.clone().welcome(stream, To { transport, addr, name: None }));
             }
             Ok((_, peer)) => warn!(peer.addr = %peer, "sip_tcp_connection_refused_too_many"),
             Err(error) => {
@@ -284,7 +355,7 @@ async fn accept(sockets: Arc<Sockets>, listener: TcpListener) {
     }
 }
 
-async fn read_tcp(mut read: OwnedReadHalf, flow: Flow, arrivals: mpsc::Sender<Arrival>) {
+async fn read_stream(mut read: impl AsyncRead + Unpin, flow: Flow, arrivals: mpsc::Sender<Arrival>) {
     let mut buffer = Vec::with_capacity(4096);
     let mut patience = FIRST_MESSAGE;
     loop {
@@ -320,13 +391,17 @@ async fn read_tcp(mut read: OwnedReadHalf, flow: Flow, arrivals: mpsc::Sender<Ar
 }
 
 /// Reads to the end and forgets it.
-async fn drain(read: &mut OwnedReadHalf) {
+async fn drain(read: &mut (impl AsyncRead + Unpin)) {
     let mut buffer = [0; 4096];
     while matches!(read.read(&mut buffer).await, Ok(length) if length > 0) {}
 }
 
 /// Writes what is queued, also what was queued just before the close.
-async fn write_tcp(mut write: OwnedWriteHalf, mut queue: mpsc::Receiver<Vec<u8>>, closed: CancellationToken) {
+async fn write_stream(
+    mut write: impl AsyncWrite + Unpin,
+    mut queue: mpsc::Receiver<Vec<u8>>,
+    closed: CancellationToken,
+) {
     loop {
         let bytes = tokio::select! {
             biased;

@@ -31,6 +31,7 @@ pub async fn side_as(advertise: sip::Advertise) -> Side {
         listen: "127.0.0.1:0".parse().unwrap(),
         udp: true,
         tcp: true,
+        tls: None,
         advertise,
         user_agent: "test".into(),
         hide: false,

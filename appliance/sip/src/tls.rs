@@ -1,0 +1,114 @@
+//! Who is at the other end of a connection, and who are we to it? (RFC 5922, RFC 8446)
+//!
+//! Peers that we dial must show a certificate for the name that we dialled, signed by somebody we trust. Peers that
+//! dial us are asked for one when the box wants that; whether they may call is still the trunk's business.
+
+use rustls::pki_types::pem::{self, PemObject};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::{TlsAcceptor, TlsConnector};
+
+/// A handshake that takes longer is no peer of ours.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+
+/// Where certificates lie, all PEM.
+#[derive(Debug, Clone)]
+pub struct TlsFiles {
+    /// Ours, the leaf first; shown to whoever dials us, and to peers that ask when we dial them.
+    pub certificate: PathBuf,
+    pub key: PathBuf,
+    /// Whose signatures we trust.
+    pub trust: PathBuf,
+    /// Nobody gets in without a certificate of that trust.
+    pub require_client_certificate: bool,
+}
+
+/// Both ends of TLS, ready to use.
+#[derive(Clone)]
+pub struct Tls {
+    pub listen: SocketAddr,
+    acceptor: TlsAcceptor,
+    connector: TlsConnector,
+}
+
+/// Why TLS cannot be offered.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    #[error("{path} holds no usable PEM")]
+    Pem { path: PathBuf, source: pem::Error },
+    #[error("{path} holds no certificate")]
+    Empty { path: PathBuf },
+    #[error("certificate and key do not work together")]
+    Pair(#[from] rustls::Error),
+    #[error("client certificates cannot be checked")]
+    Verifier(#[from] rustls::server::VerifierBuilderError),
+}
+
+impl Tls {
+    pub fn load(listen: SocketAddr, files: &TlsFiles) -> Result<Tls, TlsError> {
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let trust = Arc::new(roots(&files.trust)?);
+        let certificates = certificates(&files.certificate)?;
+        let key = || PrivateKeyDer::from_pem_file(&files.key).map_err(unreadable(&files.key));
+        let client = ClientConfig::builder_with_provider(provider.clone())
+            .with_safe_default_protocol_versions()?
+            .with_root_certificates(trust.clone())
+            .with_client_auth_cert(certificates.clone(), key()?)?;
+        let server = ServerConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions()?;
+        let server = match files.require_client_certificate {
+            true => {
+                server.with_client_cert_verifier(WebPkiClientVerifier::builder_with_provider(trust, provider).build()?)
+            }
+            false => server.with_no_client_auth(),
+        };
+        Ok(Tls {
+            listen,
+            acceptor: TlsAcceptor::from(Arc::new(server.with_single_cert(certificates, key()?)?)),
+            connector: TlsConnector::from(Arc::new(client)),
+        })
+    }
+
+    pub(crate) async fn accept(
+        &self,
+        stream: TcpStream,
+    ) -> std::io::Result<tokio_rustls::server::TlsStream<TcpStream>> {
+        timeout(HANDSHAKE, self.acceptor.accept(stream))
+            .await
+            .unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into()))
+    }
+
+    /// `name` is the host that was asked for, before any look-up.
+    pub(crate) async fn connect(
+        &self,
+        stream: TcpStream,
+        name: &str,
+    ) -> std::io::Result<tokio_rustls::client::TlsStream<TcpStream>> {
+        let name = ServerName::try_from(name.to_owned()).map_err(std::io::Error::other)?;
+        let work = self.connector.connect(name, stream);
+        timeout(HANDSHAKE, work).await.unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into()))
+    }
+}
+
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let read = CertificateDer::pem_file_iter(path).and_then(Iterator::collect);
+    let found: Vec<_> = read.map_err(unreadable(path))?;
+    if found.is_empty() { Err(TlsError::Empty { path: path.to_owned() }) } else { Ok(found) }
+}
+
+/// A bundle may hold one that is too odd to be used; the others count.
+fn roots(path: &Path) -> Result<RootCertStore, TlsError> {
+    let mut store = RootCertStore::empty();
+    store.add_parsable_certificates(certificates(path)?);
+    if store.is_empty() { Err(TlsError::Empty { path: path.to_owned() }) } else { Ok(store) }
+}
+
+fn unreadable(path: &Path) -> impl Fn(pem::Error) -> TlsError {
+    move |source| TlsError::Pem { path: path.to_owned(), source }
+}
