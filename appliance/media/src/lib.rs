@@ -12,6 +12,7 @@
 //! | how do bytes become samples? | [`codec`] |
 //! | when does a frame of the room play? | [`playout`] |
 //! | what goes to the phone now, what came from it? | [`phone`] |
+//! | who else may listen? | [`srtp`] |
 //! | which UDP port is free? | [`ports`] |
 //!
 //! Sockets and threads: `sip-gateway::media_thread`. The room's side: `livekit::RoomSession`.
@@ -23,3 +24,4 @@ pub mod playout;
 pub mod ports;
 pub mod rtp;
 pub mod sdp;
+pub mod srtp;

@@ -185,6 +185,7 @@ mod tests {
             payload_type: 0,
             receives: vec![(0, G711::Pcmu)],
             dtmf_payload_type: Some(101),
+            srtp: None,
             remote: phone(),
             we_send,
             we_receive,

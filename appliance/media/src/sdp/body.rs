@@ -1,6 +1,6 @@
 //! How do we write our side of the agreement?
 
-use super::{Direction, MediaDescription};
+use super::{Crypto, Direction, MediaDescription};
 use crate::codec::G711;
 use std::fmt::Write;
 use std::net::{IpAddr, SocketAddr};
@@ -12,6 +12,7 @@ pub(super) struct Audio<'a> {
     pub protocol: &'a str,
     pub codecs: &'a [(u8, G711)],
     pub dtmf: Option<u8>,
+    pub crypto: Vec<Crypto>,
     pub direction: Direction,
 }
 
@@ -58,6 +59,9 @@ fn write_audio(body: &mut String, audio: &Audio<'_>) {
     }
     if let Some(dtmf) = audio.dtmf {
         let _ = write!(body, "a=rtpmap:{dtmf} telephone-event/8000\r\na=fmtp:{dtmf} 0-15\r\n");
+    }
+    for crypto in &audio.crypto {
+        let _ = write!(body, "a=crypto:{}\r\n", crypto.value());
     }
     let _ = write!(body, "a=ptime:20\r\na={}\r\n", audio.direction.name());
 }

@@ -1,6 +1,6 @@
 //! What is written in a session description?
 
-use super::Direction;
+use super::{Crypto, Direction};
 use std::net::IpAddr;
 
 /// The parts of a session description that a call needs.
@@ -44,6 +44,8 @@ pub struct MediaDescription {
     pub direction: Option<Direction>,
     pub ptime: Option<u32>,
     pub maxptime: Option<u32>,
+    /// The keys it may be encrypted with, those that we could use.
+    pub crypto: Vec<Crypto>,
 }
 
 /// A format of an `m=` line with its `a=rtpmap`.
@@ -67,9 +69,15 @@ impl Format {
 }
 
 impl MediaDescription {
-    /// Audio that we could take: in clear RTP, not refused.
-    pub fn is_plain_audio(&self) -> bool {
-        self.kind == "audio" && self.port != 0 && matches!(self.protocol.as_str(), "RTP/AVP" | "RTP/AVPF")
+    /// Audio that we could take: over RTP, not refused.
+    pub fn is_audio(&self) -> bool {
+        let rtp = matches!(self.protocol.as_str(), "RTP/AVP" | "RTP/AVPF") || self.is_secured();
+        self.kind == "audio" && self.port != 0 && rtp
+    }
+
+    /// Never in the clear.
+    pub fn is_secured(&self) -> bool {
+        matches!(self.protocol.as_str(), "RTP/SAVP" | "RTP/SAVPF")
     }
 }
 

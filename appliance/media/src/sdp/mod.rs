@@ -4,14 +4,16 @@
 //! offers and answers for one leg, knows hold, and counts the version of what it said.
 
 mod body;
+mod crypto;
 mod description;
 mod direction;
 mod negotiation;
 mod parse;
 
+pub use crypto::Crypto;
 pub use description::{Address, Format, MediaDescription, Origin, SessionDescription};
 pub use direction::Direction;
-pub use negotiation::{LocalMedia, MediaSession, Negotiated};
+pub use negotiation::{Encryption, LocalMedia, MediaSession, Negotiated};
 
 /// Why a description cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -26,6 +28,8 @@ pub enum SdpError {
     NoAudio,
     #[error("no codec in common; offered: {offered}")]
     NoCommonCodec { offered: String },
+    #[error("the audio must be encrypted, and there is no key for it that both sides know")]
+    NotEncrypted,
     #[error("the audio has no usable address")]
     NoAddress,
     #[error("the other side refused the audio")]

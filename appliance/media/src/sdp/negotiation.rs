@@ -4,8 +4,9 @@
 //! own priority; the offerer takes the first codec of the answer that it knows.
 
 use super::body::{self, Audio, Section};
-use super::{Direction, Format, MediaDescription, SdpError, SessionDescription};
+use super::{Crypto, Direction, Format, MediaDescription, SdpError, SessionDescription};
 use crate::codec::G711;
+use crate::srtp::{Key, Keys, Suite};
 use std::net::SocketAddr;
 
 /// The payload type of telephone-event in offers of ours.
@@ -18,12 +19,67 @@ pub struct LocalMedia {
     pub address: SocketAddr,
     /// What we speak, best first.
     pub codecs: Vec<G711>,
+    pub encryption: Encryption,
+}
+
+/// May the audio be encrypted, must it, and with which keys of ours?
+#[derive(Clone, Debug, Default)]
+pub enum Encryption {
+    #[default]
+    Off,
+    /// If the other side can.
+    Allowed(Vec<Key>),
+    Required(Vec<Key>),
+}
+
+impl Encryption {
+    /// One key for every suite, with `fill` to make them up.
+    pub fn keys(mut fill: impl FnMut(&mut [u8])) -> Vec<Key> {
+        let key = |suite: Suite| {
+            let mut secret = vec![0; suite.secret_length()];
+            fill(&mut secret);
+            Key::new(suite, secret)
+        };
+        Suite::ALL.into_iter().filter_map(key).collect()
+    }
+
+    fn ours(&self) -> &[Key] {
+        match self {
+            Encryption::Off => &[],
+            Encryption::Allowed(keys) | Encryption::Required(keys) => keys,
+        }
+    }
+
+    fn is_required(&self) -> bool {
+        matches!(self, Encryption::Required(_))
+    }
+
+    /// What we offer: a line for each of our keys.
+    fn lines(&self) -> Vec<Crypto> {
+        (1..).zip(self.ours()).map(|(tag, key)| Crypto { tag, key: key.clone() }).collect()
+    }
+
+    /// The other side's first key that we have one for, with ours.
+    fn common(&self, theirs: &[Crypto]) -> Option<(u32, Keys)> {
+        theirs.iter().find_map(|line| {
+            let ours = self.ours().iter().find(|key| key.suite() == line.key.suite())?;
+            Some((line.tag, Keys { ours: ours.clone(), theirs: line.key.clone() }))
+        })
+    }
+
+    /// The keys that `media` and we share; an error when there must be some and there are none.
+    fn of(&self, media: &MediaDescription) -> Result<Option<(u32, Keys)>, SdpError> {
+        match self.common(&media.crypto) {
+            None if self.is_required() || media.is_secured() => Err(SdpError::NotEncrypted),
+            common => Ok(common),
+        }
+    }
 }
 
 impl LocalMedia {
     /// PCMU before PCMA.
     pub fn new(address: SocketAddr) -> LocalMedia {
-        LocalMedia { address, codecs: vec![G711::Pcmu, G711::Pcma] }
+        LocalMedia { address, codecs: vec![G711::Pcmu, G711::Pcma], encryption: Encryption::Off }
     }
 }
 
@@ -37,6 +93,8 @@ pub struct Negotiated {
     pub receives: Vec<(u8, G711)>,
     /// telephone-event, in both directions.
     pub dtmf_payload_type: Option<u8>,
+    /// How the audio is encrypted; not at all without.
+    pub srtp: Option<Keys>,
     /// Where the other side wants its audio.
     pub remote: SocketAddr,
     pub we_send: bool,
@@ -94,11 +152,13 @@ impl MediaSession {
     /// Our offer: for an INVITE, a re-INVITE, or the answer to an INVITE without a description.
     pub fn offer(&mut self) -> Vec<u8> {
         let codecs = self.offered_codecs();
+        let secured = self.local.encryption.is_required() || self.agreed.as_ref().is_some_and(|it| it.srtp.is_some());
         let audio = Section::Audio(Audio {
             address: self.local.address,
-            protocol: "RTP/AVP",
+            protocol: if secured { "RTP/SAVP" } else { "RTP/AVP" },
             codecs: &codecs,
             dtmf: Some(self.dtmf),
+            crypto: self.local.encryption.lines(),
             direction: self.wish(),
         });
         let rest = body::after_origin(self.local.address.ip(), &[audio]);
@@ -111,6 +171,7 @@ impl MediaSession {
         let offer = SessionDescription::parse(offer)?;
         let (index, payload_type, codec) = self.choose(&offer)?;
         let audio = &offer.media[index];
+        let (tag, srtp) = self.local.encryption.of(audio)?.unzip();
         let dtmf = telephone_event(audio);
         let direction = self.wish().answer_to(offer.direction_of(audio));
         let agreed = Negotiated {
@@ -118,13 +179,14 @@ impl MediaSession {
             payload_type,
             receives: vec![(payload_type, codec)],
             dtmf_payload_type: dtmf,
+            srtp,
             remote: remote_of(&offer, audio)?,
             we_send: direction.sends(),
             we_receive: direction.receives(),
             we_hold: self.holding,
             ptime_ms: 20,
         };
-        let rest = self.answer_text(&offer, index, &agreed, direction);
+        let rest = self.answer_text(&offer, index, &agreed, tag, direction);
         self.dtmf = dtmf.unwrap_or(self.dtmf);
         self.offered = None;
         self.agreed = Some(agreed.clone());
@@ -151,6 +213,7 @@ impl MediaSession {
             payload_type,
             receives: with_first((payload_type, codec), offered),
             dtmf_payload_type: telephone_event(audio),
+            srtp: self.local.encryption.of(audio)?.map(|(_, keys)| keys),
             remote: remote_of(&answer, audio)?,
             we_send: direction.sends(),
             we_receive: direction.receives(),
@@ -178,12 +241,13 @@ impl MediaSession {
     /// The first audio line with a codec of ours, and our favourite in it.
     fn choose(&self, offer: &SessionDescription) -> Result<(usize, u8, G711), SdpError> {
         let mut refusal = SdpError::NoAudio;
-        for (index, media) in offer.media.iter().enumerate().filter(|(_, media)| media.is_plain_audio()) {
+        for (index, media) in offer.media.iter().enumerate().filter(|(_, media)| media.is_audio()) {
             let offered = known(media);
             let favourite = self.local.codecs.iter().find_map(|law| offered.iter().find(|(_, theirs)| theirs == law));
-            match favourite {
-                Some((payload_type, law)) => return Ok((index, *payload_type, *law)),
-                None => refusal = nothing_common(media),
+            match (favourite, self.local.encryption.of(media)) {
+                (_, Err(error)) => refusal = error,
+                (None, _) => refusal = nothing_common(media),
+                (Some((payload_type, law)), Ok(_)) => return Ok((index, *payload_type, *law)),
             }
         }
         Err(refusal)
@@ -194,8 +258,10 @@ impl MediaSession {
         offer: &SessionDescription,
         chosen: usize,
         agreed: &Negotiated,
+        tag: Option<u32>,
         direction: Direction,
     ) -> String {
+        let crypto = tag.zip(agreed.srtp.as_ref()).map(|(tag, keys)| Crypto { tag, key: keys.ours.clone() });
         let sections: Vec<Section<'_>> = offer
             .media
             .iter()
@@ -206,6 +272,7 @@ impl MediaSession {
                     protocol: &media.protocol,
                     codecs: &agreed.receives,
                     dtmf: agreed.dtmf_payload_type,
+                    crypto: crypto.iter().cloned().collect(),
                     direction,
                 }),
                 false => Section::Refused(media),

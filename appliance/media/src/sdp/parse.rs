@@ -4,13 +4,14 @@
 //! guess could send audio to the wrong place.
 
 use super::description::Address;
-use super::{Direction, Format, MediaDescription, Origin, SdpError, SessionDescription};
+use super::{Crypto, Direction, Format, MediaDescription, Origin, SdpError, SessionDescription};
 use crate::codec::G711;
 
 /// No phone writes more than this.
 const LONGEST: usize = 64 * 1024;
 const MOST_MEDIA: usize = 32;
 const MOST_FORMATS: usize = 128;
+const MOST_CRYPTO: usize = 32;
 
 impl SessionDescription {
     /// Reads a body of type `application/sdp`.
@@ -73,6 +74,7 @@ impl Draft {
         }
         match (name, self.media.last_mut()) {
             ("rtpmap", Some(media)) => map_format(media, value)?,
+            ("crypto", Some(media)) if media.crypto.len() < MOST_CRYPTO => media.crypto.extend(Crypto::parse(value)),
             ("ptime", Some(media)) => media.ptime = value.trim().parse().ok(),
             ("maxptime", Some(media)) => media.maxptime = value.trim().parse().ok(),
             _ => {}
@@ -131,6 +133,7 @@ fn media(value: &str) -> Option<MediaDescription> {
         direction,
         ptime: None,
         maxptime: None,
+        crypto: Vec::new(),
     })
 }
 

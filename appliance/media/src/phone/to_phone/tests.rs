@@ -74,6 +74,7 @@ fn agreed(we_send: bool) -> Negotiated {
         payload_type: 0,
         receives: vec![(0, G711::Pcmu)],
         dtmf_payload_type: Some(101),
+        srtp: None,
         remote: "192.0.2.9:4000".parse().unwrap(),
         we_send,
         we_receive: true,

@@ -27,7 +27,11 @@ fn our_priority_chooses_the_codec_not_the_order_of_the_offer() {
 
 #[test]
 fn pcma_can_be_configured_to_come_first() {
-    let local = LocalMedia { address: "192.0.2.1:10000".parse().unwrap(), codecs: vec![G711::Pcma, G711::Pcmu] };
+    let local = LocalMedia {
+        address: "192.0.2.1:10000".parse().unwrap(),
+        codecs: vec![G711::Pcma, G711::Pcmu],
+        encryption: Encryption::Off,
+    };
     let (agreed, _) = MediaSession::new(local, 1).answer(offer("0 8", "").as_bytes()).unwrap();
     assert_eq!((agreed.codec, agreed.dtmf_payload_type), (G711::Pcma, None));
 }
@@ -109,7 +113,7 @@ fn offers_without_audio_for_us_say_why() {
         SdpError::NoCommonCodec { offered: "G722/8000 18".into() }
     );
     assert_eq!(refuse(offer("0", "").replace("audio 4000", "audio 0")), SdpError::NoAudio);
-    assert_eq!(refuse(offer("0", "").replace("RTP/AVP", "RTP/SAVP")), SdpError::NoAudio);
+    assert_eq!(refuse(offer("0", "").replace("RTP/AVP", "RTP/SAVP")), SdpError::NotEncrypted);
     assert_eq!(refuse(offer("0", "").replace("c=IN IP4 192.0.2.9", "c=IN IP4 phone.example")), SdpError::NoAddress);
 }
 
@@ -169,4 +173,79 @@ proptest! {
         let (_, answer) = session().answer(text.as_bytes()).unwrap();
         prop_assert_eq!(SessionDescription::parse(&answer).unwrap().media.len(), 2);
     }
+}
+
+const CRYPTO: &str = "a=crypto:4 AES_CM_128_HMAC_SHA1_80 inline:d0RmdmcmVCspeEc3QGZiNWpVLFJhQX1cfHAwJSoj\r\n";
+
+fn with(encryption: Encryption) -> MediaSession {
+    MediaSession::new(LocalMedia { encryption, ..LocalMedia::new("192.0.2.1:10000".parse().unwrap()) }, 77)
+}
+
+fn keys() -> Vec<Key> {
+    Encryption::keys(|secret| secret.fill(7))
+}
+
+fn secured(text: &str) -> String {
+    text.replace("RTP/AVP", "RTP/SAVP")
+}
+
+#[test]
+fn an_encrypted_offer_is_answered_with_our_key_under_its_tag() {
+    for encryption in [Encryption::Allowed(keys()), Encryption::Required(keys())] {
+        let (agreed, answer) = with(encryption).answer(secured(&offer("0", CRYPTO)).as_bytes()).unwrap();
+        let answer = String::from_utf8(answer).unwrap();
+        assert!(answer.contains("m=audio 10000 RTP/SAVP 0\r\n"), "{answer}");
+        assert!(answer.contains("a=crypto:4 AES_CM_128_HMAC_SHA1_80 inline:BwcHBwcH"), "{answer}");
+        assert_eq!(answer.matches("a=crypto").count(), 1);
+        assert_eq!(agreed.srtp.unwrap().theirs.secret()[..4], *b"wDfv");
+    }
+}
+
+#[test]
+fn an_encrypted_offer_is_refused_where_encryption_is_off_or_no_key_fits() {
+    let text = secured(&offer("0", CRYPTO));
+    assert_eq!(session().answer(text.as_bytes()).unwrap_err(), SdpError::NotEncrypted);
+    let unknown = text.replace("AES_CM_128_HMAC_SHA1_80", "F8_128_HMAC_SHA1_80");
+    assert_eq!(with(Encryption::Allowed(keys())).answer(unknown.as_bytes()).unwrap_err(), SdpError::NotEncrypted);
+}
+
+#[test]
+fn a_plain_offer_is_taken_where_encryption_is_allowed_and_refused_where_it_is_required() {
+    let (agreed, answer) = with(Encryption::Allowed(keys())).answer(offer("0", "").as_bytes()).unwrap();
+    assert!(agreed.srtp.is_none() && !String::from_utf8(answer).unwrap().contains("a=crypto"));
+    let refused = with(Encryption::Required(keys())).answer(offer("0", "").as_bytes()).unwrap_err();
+    assert_eq!(refused, SdpError::NotEncrypted);
+}
+
+#[test]
+fn keys_in_a_plain_offer_are_used_where_encryption_is_allowed_and_left_where_it_is_off() {
+    let text = offer("0", CRYPTO);
+    let (agreed, answer) = with(Encryption::Allowed(keys())).answer(text.as_bytes()).unwrap();
+    assert!(agreed.srtp.is_some() && String::from_utf8(answer).unwrap().contains("RTP/AVP 0\r\na="));
+    let (agreed, answer) = session().answer(text.as_bytes()).unwrap();
+    assert!(agreed.srtp.is_none() && !String::from_utf8(answer).unwrap().contains("a=crypto"));
+}
+
+#[test]
+fn we_offer_a_key_for_every_suite_and_the_answer_chooses() {
+    for (encryption, protocol) in [(Encryption::Allowed(keys()), "RTP/AVP"), (Encryption::Required(keys()), "RTP/SAVP")]
+    {
+        let mut session = with(encryption);
+        let said = String::from_utf8(session.offer()).unwrap();
+        assert!(said.contains(&format!("m=audio 10000 {protocol} ")), "{said}");
+        assert_eq!(said.matches("a=crypto:").count(), Suite::ALL.len());
+        let agreed = session.apply_answer(secured(&offer("0", CRYPTO)).as_bytes()).unwrap();
+        assert_eq!(agreed.srtp.unwrap().ours.suite(), Suite::AesCm128HmacSha1_80);
+        assert!(String::from_utf8(session.offer()).unwrap().contains("RTP/SAVP"), "once encrypted, always encrypted");
+    }
+}
+
+#[test]
+fn a_plain_answer_to_an_offer_with_keys_ends_the_call_only_where_encryption_is_required() {
+    let mut session = with(Encryption::Required(keys()));
+    session.offer();
+    assert_eq!(session.apply_answer(offer("0", "").as_bytes()).unwrap_err(), SdpError::NotEncrypted);
+    let mut session = with(Encryption::Allowed(keys()));
+    session.offer();
+    assert!(session.apply_answer(offer("0", "").as_bytes()).unwrap().srtp.is_none());
 }

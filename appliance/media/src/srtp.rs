@@ -1,0 +1,207 @@
+//! How is a phone's audio kept from whoever listens on the way? (RFC 3711, RFC 6188, RFC 7714)
+//!
+//! [`Key`] is what both sides tell each other in SDP (`sdp::crypto`), [`Shield`] the state of one leg.
+
+use std::fmt;
+use webrtc_srtp::context::Context;
+use webrtc_srtp::option::srtp_replay_protection;
+use webrtc_srtp::protection_profile::ProtectionProfile;
+
+/// Packets that may arrive out of order without looking like a repetition.
+const REPLAY_WINDOW: usize = 128;
+
+/// How packets are encrypted and signed, by its name in SDP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Suite {
+    AesCm128HmacSha1_80,
+    AesCm128HmacSha1_32,
+    Aes256CmHmacSha1_80,
+    AeadAes128Gcm,
+    AeadAes256Gcm,
+}
+
+impl Suite {
+    /// Best known first: the first is what every phone with SRTP has.
+    pub const ALL: [Suite; 5] = [
+        Suite::AesCm128HmacSha1_80,
+        Suite::AesCm128HmacSha1_32,
+        Suite::Aes256CmHmacSha1_80,
+        Suite::AeadAes128Gcm,
+        Suite::AeadAes256Gcm,
+    ];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Suite::AesCm128HmacSha1_80 => "AES_CM_128_HMAC_SHA1_80",
+            Suite::AesCm128HmacSha1_32 => "AES_CM_128_HMAC_SHA1_32",
+            Suite::Aes256CmHmacSha1_80 => "AES_256_CM_HMAC_SHA1_80",
+            Suite::AeadAes128Gcm => "AEAD_AES_128_GCM",
+            Suite::AeadAes256Gcm => "AEAD_AES_256_GCM",
+        }
+    }
+
+    pub fn named(name: &str) -> Option<Suite> {
+        Suite::ALL.into_iter().find(|suite| suite.name() == name)
+    }
+
+    fn profile(self) -> ProtectionProfile {
+        match self {
+            Suite::AesCm128HmacSha1_80 => ProtectionProfile::Aes128CmHmacSha1_80,
+            Suite::AesCm128HmacSha1_32 => ProtectionProfile::Aes128CmHmacSha1_32,
+            Suite::Aes256CmHmacSha1_80 => ProtectionProfile::Aes256CmHmacSha1_80,
+            Suite::AeadAes128Gcm => ProtectionProfile::AeadAes128Gcm,
+            Suite::AeadAes256Gcm => ProtectionProfile::AeadAes256Gcm,
+        }
+    }
+
+    /// Octets of master key and salt together.
+    pub fn secret_length(self) -> usize {
+        self.profile().key_len() + self.profile().salt_len()
+    }
+}
+
+/// A suite with the master key and salt of one direction.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Key {
+    suite: Suite,
+    secret: Vec<u8>,
+}
+
+impl Key {
+    /// None when `secret` is not as long as the suite wants.
+    pub fn new(suite: Suite, secret: Vec<u8>) -> Option<Key> {
+        (secret.len() == suite.secret_length()).then_some(Key { suite, secret })
+    }
+
+    pub fn suite(&self) -> Suite {
+        self.suite
+    }
+
+    /// Key, then salt.
+    pub fn secret(&self) -> &[u8] {
+        &self.secret
+    }
+
+    fn context(&self, incoming: bool) -> Option<Context> {
+        let profile = self.suite.profile();
+        let (key, salt) = self.secret.split_at(profile.key_len());
+        let replay = incoming.then(|| srtp_replay_protection(REPLAY_WINDOW));
+        Context::new(key, salt, profile, replay, None).ok()
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Key").field("suite", &self.suite).finish_non_exhaustive()
+    }
+}
+
+/// The keys of both directions, as agreed on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Keys {
+    pub ours: Key,
+    pub theirs: Key,
+}
+
+/// Encrypts what one leg sends and opens what it hears. With a key that the cipher does not take, nothing passes.
+pub struct Shield {
+    keys: Keys,
+    out: Option<Context>,
+    heard: Option<Context>,
+}
+
+impl Shield {
+    pub fn new(keys: Keys) -> Shield {
+        Shield { out: keys.ours.context(false), heard: keys.theirs.context(true), keys }
+    }
+
+    /// The shield for new keys; a direction whose key stays goes on counting its packets.
+    pub fn renewed(current: Option<Shield>, keys: Option<Keys>) -> Option<Shield> {
+        let fresh = Shield::new(keys?);
+        let Some(current) = current else { return Some(fresh) };
+        let out = if current.keys.ours == fresh.keys.ours { current.out } else { fresh.out };
+        let heard = if current.keys.theirs == fresh.keys.theirs { current.heard } else { fresh.heard };
+        Some(Shield { keys: fresh.keys, out, heard })
+    }
+
+    /// The packet as it goes on the wire; none once the key has served for too many.
+    pub fn protect(&mut self, packet: &[u8]) -> Option<impl AsRef<[u8]> + use<>> {
+        self.out.as_mut()?.encrypt_rtp(packet).ok()
+    }
+
+    /// The packet inside; none when it is not of this key, or was here before.
+    pub fn open(&mut self, packet: &[u8]) -> Option<impl AsRef<[u8]> + use<>> {
+        self.heard.as_mut()?.decrypt_rtp(packet).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(suite: Suite, fill: u8) -> Key {
+        Key::new(suite, vec![fill; suite.secret_length()]).unwrap()
+    }
+
+    /// Both ends of one leg.
+    fn pair(suite: Suite) -> (Shield, Shield) {
+        let (a, b) = (key(suite, 1), key(suite, 2));
+        let end = |ours: &Key, theirs: &Key| Shield::new(Keys { ours: ours.clone(), theirs: theirs.clone() });
+        (end(&a, &b), end(&b, &a))
+    }
+
+    fn packet(sequence: u16) -> Vec<u8> {
+        let mut packet = vec![0x80, 0];
+        packet.extend(sequence.to_be_bytes());
+        packet.extend([0, 0, 0, 160, 1, 2, 3, 4]);
+        packet.extend(b"a frame of sound");
+        packet
+    }
+
+    #[test]
+    fn every_suite_hides_the_payload_and_the_other_end_opens_it_once() {
+        for suite in Suite::ALL {
+            let (mut ours, mut theirs) = pair(suite);
+            let sent = ours.protect(&packet(7)).unwrap().as_ref().to_vec();
+            assert!(!sent.windows(5).any(|part| part == b"frame"), "{suite:?}");
+            assert_eq!(theirs.open(&sent).unwrap().as_ref(), packet(7), "{suite:?}");
+            assert!(theirs.open(&sent).is_none(), "{suite:?}: a repetition");
+        }
+    }
+
+    #[test]
+    fn a_packet_that_was_changed_on_the_way_is_not_opened() {
+        let (mut ours, mut theirs) = pair(Suite::AesCm128HmacSha1_80);
+        let mut sent = ours.protect(&packet(7)).unwrap().as_ref().to_vec();
+        sent[14] ^= 1;
+        assert!(theirs.open(&sent).is_none());
+        assert!(theirs.open(&packet(8)).is_none(), "in the clear");
+        assert!(theirs.open(b"x").is_none());
+    }
+
+    #[test]
+    fn sequence_numbers_may_wrap() {
+        let (mut ours, mut theirs) = pair(Suite::AesCm128HmacSha1_80);
+        for sequence in [65_534, 65_535, 0, 1] {
+            let sent = ours.protect(&packet(sequence)).unwrap().as_ref().to_vec();
+            assert_eq!(theirs.open(&sent).unwrap().as_ref(), packet(sequence));
+        }
+    }
+
+    #[test]
+    fn a_direction_whose_key_stays_goes_on_counting() {
+        let (mut ours, mut theirs) = pair(Suite::AesCm128HmacSha1_80);
+        let sent = ours.protect(&packet(7)).unwrap().as_ref().to_vec();
+        assert!(theirs.open(&sent).is_some());
+        let keys = Keys { ours: key(Suite::AeadAes128Gcm, 3), theirs: theirs.keys.theirs.clone() };
+        let mut theirs = Shield::renewed(Some(theirs), Some(keys)).unwrap();
+        assert!(theirs.open(&sent).is_none(), "still known");
+        assert!(Shield::renewed(Some(theirs), None).is_none());
+    }
+
+    #[test]
+    fn a_secret_of_another_length_is_no_key_and_none_is_ever_shown() {
+        assert!(Key::new(Suite::AesCm128HmacSha1_80, vec![0; 29]).is_none());
+        assert!(!format!("{:?}", key(Suite::AeadAes128Gcm, 77)).contains("77"));
+    }
+}
