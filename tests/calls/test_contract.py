@@ -121,6 +121,22 @@ async def test_digits_go_both_ways_in_order(box):
             await eventually(lambda: call.media.digits == "42#", why=lambda: f"digits at the phone: {call.media.digits}")
 
 
+async def test_digits_told_by_info_reach_the_room_but_not_beside_those_by_rtp(box):
+    async with LiveKitSip(box) as sip, Phone() as phone:
+        number, _ = await sip.inbound(f"info-{sip.tag}")
+        async with Guest.invited(box, f"info-{sip.tag}") as guest:
+            await guest.speak(700)
+            call = await phone.call(number, box.sip)
+            await eventually(hears(call.media, 700), why="audio flows")
+            assert [await call.tell("5"), await call.tell("#", "application/dtmf")] == [200, 200]
+            await eventually(lambda: guest.digits == "5#", why=lambda: f"digits in the room: {guest.digits}")
+            await call.press("7")
+            await eventually(lambda: guest.digits == "5#7", why=lambda: f"digits in the room: {guest.digits}")
+            assert await call.tell("7") == 200, "the same key once more, by a phone that tells both ways"
+            await call.press("8")
+            await eventually(lambda: guest.digits == "5#78", why=lambda: f"digits in the room: {guest.digits}")
+
+
 async def test_an_outbound_call_carries_audio_both_ways(box):
     async with LiveKitSip(box) as sip, Phone() as phone:
         trunk = await sip.outbound(phone)

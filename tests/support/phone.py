@@ -366,6 +366,12 @@ class Call:
     async def press(self, digits):
         await self.media.press(digits)
 
+    async def tell(self, digit, kind="application/dtmf-relay"):
+        """A key by SIP INFO; the status of its answer."""
+        body = f"Signal={digit}\r\nDuration=160\r\n" if kind.endswith("relay") else digit
+        request = self._message("INFO", [("Content-Type", kind)], body)
+        return (await self.phone.transact(request, self.peer, limit=5.0)).status
+
     def _message(self, method, headers=(), body="", cseq=None):
         if cseq is None:
             self.cseq += 1

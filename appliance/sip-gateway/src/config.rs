@@ -45,9 +45,30 @@ pub struct Sip {
     pub advertise_ip: Option<IpAddr>,
     #[serde(default = "both")]
     pub transports: Vec<Transport>,
+    /// SIP over TLS, both ways; off when left out.
+    pub tls: Option<SipTls>,
     /// Say nothing to callers that no trunk lets in.
     #[serde(default)]
     pub hide_inbound_port: bool,
+}
+
+/// Files are PEM.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SipTls {
+    pub listen: SocketAddr,
+    /// Ours, the leaf first.
+    pub certificate: PathBuf,
+    pub key: PathBuf,
+    /// Whose signatures count, for carriers that we dial and for clients that must show one.
+    #[serde(default = "system_trust")]
+    pub trust: PathBuf,
+    #[serde(default)]
+    pub require_client_certificate: bool,
+}
+
+fn system_trust() -> PathBuf {
+    "/etc/ssl/certs/ca-certificates.crt".into()
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]

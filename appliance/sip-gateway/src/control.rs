@@ -15,11 +15,13 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 use tokio_util::sync::CancellationToken;
 use types::{
     TrunkId,
-    control::{Dtmf, GatewayHealth, LegView, Refusal, RegistrationSet, RegistrationView, Reject},
+    control::{
+        Dtmf, GatewayHealth, LegView, OptionsAnswer, OptionsRequest, Refusal, RegistrationSet, RegistrationView, Reject,
+    },
     network::Addresses,
 };
 
@@ -44,6 +46,7 @@ fn router(gateway: Arc<Gateway>) -> Router {
         .route("/v1/legs/{id}/dtmf", post(dtmf))
         .route("/v1/registrations", get(registrations).put(set_registrations))
         .route("/v1/registrations/{trunk}/refresh", post(refresh))
+        .route("/v1/options", post(options))
         .route("/v1/addresses", get(addresses).put(set_addresses))
         .layer(middleware::from_fn_with_state(gateway.clone(), hurry))
         .with_state(gateway)
@@ -108,6 +111,20 @@ async fn refresh(State(gateway): App, Path(trunk): Path<TrunkId>) -> StatusCode 
         true => StatusCode::NO_CONTENT,
         false => StatusCode::NOT_FOUND,
     }
+}
+
+/// A carrier that takes longer is of no use for calls.
+const OPTIONS_LIMIT: Duration = Duration::from_secs(5);
+
+async fn options(State(gateway): App, Json(request): Json<OptionsRequest>) -> Json<OptionsAnswer> {
+    let transport = sip::Transport::named(&request.transport).unwrap_or_default();
+    let asked = tokio::time::timeout(OPTIONS_LIMIT, gateway.endpoint.probe(&request.server, transport)).await;
+    let silent = |code, reason| OptionsAnswer { answered: false, code, reason };
+    Json(match asked {
+        Ok(Ok((code, reason))) => OptionsAnswer { answered: true, code, reason },
+        Ok(Err(error)) => silent(error.code(), format!("{:#}", anyhow::Error::from(error))),
+        Err(_) => silent(408, format!("no answer in {} s", OPTIONS_LIMIT.as_secs())),
+    })
 }
 
 async fn addresses(State(gateway): App) -> Json<Addresses> {

@@ -18,6 +18,7 @@ use livekit::proto::{
         SipTrunkAuthenticationError,
     },
 };
+use media::sdp::Encryption;
 use sip::{DigestCheck, InboundCall, InviteInfo};
 use std::{collections::HashMap, sync::Arc, time::Duration};
 use tokio::sync::mpsc;
@@ -93,6 +94,7 @@ pub struct Dispatch {
     pub max_duration: Option<Duration>,
     /// Any address of livekit-server but the configured one.
     pub ws_url: Option<String>,
+    pub encryption: Encryption,
 }
 
 impl Attempt {
@@ -205,6 +207,7 @@ impl Attempt {
             ringing_timeout: answer.ringing_timeout.and_then(participant::positive),
             max_duration: answer.max_call_duration.and_then(participant::positive),
             ws_url: some(answer.ws_url),
+            encryption: participant::encryption(answer.media.as_ref()),
         }
     }
 
@@ -272,11 +275,7 @@ fn leg_of(info: &InviteInfo, lk_call_id: String) -> InboundLeg {
         from: info.from_user.clone(),
         to: if info.to_user.is_empty() { info.request_user.clone() } else { info.to_user.clone() },
         source: info.source.to_string(),
-        transport: match info.transport {
-            sip::Transport::Udp => "udp",
-            sip::Transport::Tcp => "tcp",
-        }
-        .into(),
+        transport: info.transport.name().to_lowercase(),
     }
 }
 

@@ -78,6 +78,16 @@ async fn serve(config: Config, stop: CancellationToken) -> anyhow::Result<()> {
     Ok(())
 }
 
+fn tls(config: &config::SipTls) -> Result<sip::tls::Tls, sip::tls::TlsError> {
+    let files = sip::tls::TlsFiles {
+        certificate: config.certificate.clone(),
+        key: config.key.clone(),
+        trust: config.trust.clone(),
+        require_client_certificate: config.require_client_certificate,
+    };
+    sip::tls::Tls::load(config.listen, &files)
+}
+
 async fn start(
     config: Config,
     ended: &CancellationToken,
@@ -89,6 +99,7 @@ async fn start(
             listen: config.sip.listen,
             udp: config.sip.transports.contains(&Transport::Udp),
             tcp: config.sip.transports.contains(&Transport::Tcp),
+            tls: config.sip.tls.as_ref().map(tls).transpose().context("sip.tls")?,
             advertise: sip::Advertise::new(move |peer| advertised.sip_towards(peer)),
             user_agent: format!("ScaiBox sip-gateway/{}", env!("CARGO_PKG_VERSION")),
             hide: config.sip.hide_inbound_port,

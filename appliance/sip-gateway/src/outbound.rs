@@ -52,12 +52,7 @@ async fn invite_of(gateway: &Gateway, request: &Request) -> Result<(OutboundInvi
         SipTransport::Auto => (None, ""),
         SipTransport::Udp => (Some(Transport::Udp), ";transport=udp"),
         SipTransport::Tcp => (Some(Transport::Tcp), ";transport=tcp"),
-        SipTransport::Tls => {
-            return Err(RpcError::new(
-                ErrorCode::Unimplemented,
-                "this gateway does not dial over TLS yet: set the trunk's transport to udp or tcp",
-            ));
-        }
+        SipTransport::Tls => (Some(Transport::Tls), ";transport=tls"),
     };
     let request_uri = format!("sip:{}@{}{suffix}", request.call_to, request.address);
     let peer = gateway.endpoint.locate(&request_uri, transport).await;

@@ -4,9 +4,10 @@
 //! gateway signs when livekit-server gave none (section 3.9).
 
 use livekit::proto::{
-    Duration as ProtoDuration, RoomConfiguration, SipHeaderOptions, io::EvaluateSipDispatchRulesResponse,
-    sip::InternalCreateSipParticipantRequest,
+    Duration as ProtoDuration, RoomConfiguration, SipHeaderOptions, SipMediaConfig, SipMediaEncryption,
+    io::EvaluateSipDispatchRulesResponse, sip::InternalCreateSipParticipantRequest,
 };
+use media::sdp::Encryption;
 use rand::Rng;
 use sip::InviteInfo;
 use std::{collections::HashMap, time::Duration};
@@ -31,6 +32,16 @@ pub fn new_call_id() -> String {
     let mut rng = rand::rng();
     let id: String = (0..12).map(|_| ALPHABET[rng.random_range(0..ALPHABET.len())] as char).collect();
     format!("SCL_{id}")
+}
+
+/// What the trunk, the rule or the request says about encrypting the phone's audio.
+pub fn encryption(media: Option<&SipMediaConfig>) -> Encryption {
+    let keys = || Encryption::keys(|secret| rand::rng().fill(secret));
+    match media.map(SipMediaConfig::encryption) {
+        None | Some(SipMediaEncryption::SipMediaEncryptDisable) => Encryption::Off,
+        Some(SipMediaEncryption::SipMediaEncryptAllow) => Encryption::Allowed(keys()),
+        Some(SipMediaEncryption::SipMediaEncryptRequire) => Encryption::Required(keys()),
+    }
 }
 
 /// A duration of livekit-server's API; zero and negative mean "not set".

@@ -161,7 +161,7 @@ impl Keeper {
             proxy: None,
             aor: format!("{}@{domain}", spec.username),
             credentials: Some(Credentials { user: spec.username.clone(), password: spec.password.expose().clone() }),
-            transport: if spec.transport == "tcp" { Transport::Tcp } else { Transport::Udp },
+            transport: Transport::named(&spec.transport).unwrap_or_default(),
             expires,
         }
     }

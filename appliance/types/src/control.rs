@@ -8,6 +8,7 @@
 //! - `GET  /v1/health` -> [`GatewayHealth`], `GET /v1/legs` -> `[`[`LegView`]`]`
 //! - `PUT  /v1/registrations` ([`RegistrationSet`]: all of them, the desired state) and `GET` -> `[`[`RegistrationView`]`]`
 //! - `POST /v1/registrations/{trunk_id}/refresh`: register now
+//! - `POST /v1/options` ([`OptionsRequest`] -> [`OptionsAnswer`]): is anybody there?
 //! - `POST /v1/legs/{lk_call_id}/answer`, `/reject` ([`Reject`]), `/hangup`, `/hold`, `/unhold`, `/dtmf` ([`Dtmf`]) -> 204,
 //!   or [`Refusal`] with 404 (`leg_not_found`) or 409 (`leg_already_ended`, `leg_already_answered`, `leg_not_answered`)
 //!
@@ -304,6 +305,23 @@ pub enum RegistrationState {
 /// A peer's own words. `code` is 408 when nothing came back, 503 when the name did not resolve.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SipAnswer {
+    pub code: u16,
+    pub reason: String,
+}
+
+/// Ask a peer for its abilities (RFC 3261 section 11), only to see whether it answers.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct OptionsRequest {
+    /// `host` or `host:port`.
+    pub server: String,
+    /// `udp`, `tcp` or `tls`.
+    pub transport: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OptionsAnswer {
+    /// The peer said something, whatever it was. Otherwise `reason` says why it could not.
+    pub answered: bool,
     pub code: u16,
     pub reason: String,
 }

@@ -2,7 +2,7 @@
 //!
 //! Everything listens on loopback; the ports come from [`crate::ports`], the keys from [`crate::secrets`].
 
-use crate::{parts::Plan, ports::HOST};
+use crate::{certificate::Certificate, parts::Plan, ports::HOST};
 use serde_json::{Value, json};
 
 pub const BUCKET: &str = "recordings";
@@ -41,7 +41,7 @@ pub fn livekit(plan: &Plan<'_>) -> Value {
     })
 }
 
-pub fn sip_gateway(plan: &Plan<'_>) -> Value {
+pub fn sip_gateway(plan: &Plan<'_>, tls: &Certificate) -> Value {
     let (start, end) = plan.ports.rtp();
     json!({
         "spool_dir": plan.data.join("spool/sip-gateway"),
@@ -52,7 +52,15 @@ pub fn sip_gateway(plan: &Plan<'_>) -> Value {
             "api_key": plan.secrets.livekit_key,
             "api_secret": plan.secrets.livekit_secret,
         },
-        "sip": { "listen": format!("{HOST}:{}", plan.ports.sip()) },
+        "sip": {
+            "listen": format!("{HOST}:{}", plan.ports.sip()),
+            "tls": {
+                "listen": format!("{HOST}:{}", plan.ports.sip_tls()),
+                "certificate": tls.certificate,
+                "key": tls.key,
+                "trust": tls.trust,
+            },
+        },
         "rtp": { "start": start, "end": end, "ip": HOST },
         "control": { "api_socket": plan.data.socket("control"), "listen_socket": plan.data.socket("gateway") },
     })
@@ -75,7 +83,7 @@ pub fn control_api(plan: &Plan<'_>) -> Value {
             "password": plan.secrets.admin_password,
             "api_key": plan.secrets.api_key,
         },
-        "sip": { "host": HOST, "port": plan.ports.sip() },
+        "sip": { "host": HOST, "port": plan.ports.sip(), "tls_port": plan.ports.sip_tls() },
         "rtp": { "start": start, "end": end },
     })
 }

@@ -8,6 +8,7 @@
 
 mod api;
 mod args;
+mod certificate;
 mod child;
 mod config;
 mod data;

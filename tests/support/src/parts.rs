@@ -2,6 +2,7 @@
 
 use crate::{
     args::Args,
+    certificate::Certificate,
     config,
     data::DataDir,
     ports::{HOST, Ports},
@@ -65,11 +66,12 @@ pub struct Plan<'a> {
 impl Plan<'_> {
     /// Every part with its configuration written, in starting order.
     pub fn parts(&self) -> anyhow::Result<Vec<Part>> {
+        let tls = Certificate::make(self.data)?;
         Ok(vec![
             self.redis()?,
             self.minio()?,
             self.livekit()?,
-            self.daemon(Name::SipGateway, config::sip_gateway(self))?,
+            self.daemon(Name::SipGateway, config::sip_gateway(self, &tls))?,
             self.daemon(Name::ControlApi, config::control_api(self))?,
             self.daemon(Name::VoiceWorker, config::voice_worker(self))?,
         ])

@@ -45,6 +45,9 @@ impl Ports {
     pub fn s3(&self) -> u16 {
         self.base + 5
     }
+    pub fn sip_tls(&self) -> u16 {
+        self.base + 6
+    }
     /// First and last RTP port.
     pub fn rtp(&self) -> (u16, u16) {
         (self.base + RTP.start(), self.base + RTP.end())
@@ -81,7 +84,7 @@ pub fn lease(base: Option<u16>) -> anyhow::Result<Ports> {
 fn take(base: u16) -> anyhow::Result<Ports> {
     let lease = lock(base)?;
     let ports = Ports { base, _lease: lease };
-    for port in [ports.api(), ports.sip(), ports.redis(), ports.livekit(), ports.s3()] {
+    for port in [ports.api(), ports.sip(), ports.redis(), ports.livekit(), ports.s3(), ports.sip_tls()] {
         TcpListener::bind((Ipv4Addr::LOCALHOST, port)).with_context(|| format!("TCP port {port} is taken"))?;
     }
     for port in [ports.sip(), ports.livekit_udp()].into_iter().chain(RTP.map(|offset| base + offset)) {

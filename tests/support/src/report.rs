@@ -33,7 +33,7 @@ fn line(facts: &Facts<'_>) -> Value {
         "api": ports.api_origin(),
         "admin": { "email": secrets.admin_email, "password": secrets.admin_password },
         "api_key": secrets.api_key,
-        "sip": { "host": HOST, "port": ports.sip() },
+        "sip": { "host": HOST, "port": ports.sip(), "tls_port": ports.sip_tls(), "trust": data.join("config/sip-trust.crt") },
         "rtp": { "start": start, "end": end },
         "livekit": {
             "url": ports.livekit_url(),

@@ -1,11 +1,14 @@
 //! Which key was pressed, and how do we press one? (RFC 4733, events 0 to 15)
 //!
-//! [`Keys`] reads events, [`Presses`] makes them. Both work on payloads; the RTP header around
+//! [`Keys`] reads events and [`Presses`] makes them. Both work on payloads; the RTP header around
 //! them belongs to the audio stream, whose sequence numbers, timestamps and SSRC events share.
+//! [`digit_of_info`] reads what some phones tell by SIP INFO instead.
 
+mod info;
 mod keys;
 mod presses;
 
+pub use info::digit_of_info;
 pub use keys::Keys;
 pub use presses::{Press, Presses};
 

@@ -15,7 +15,7 @@ use crate::{
 };
 use media::{
     codec::G711,
-    sdp::{LocalMedia, MediaSession, SdpError},
+    sdp::{Encryption, LocalMedia, MediaSession, SdpError},
 };
 use sip::InboundCall;
 use std::{
@@ -61,7 +61,7 @@ pub async fn run(
     correlation_id: CorrelationId,
     dispatch: Dispatch,
 ) {
-    match set_up(&gateway, &call).await {
+    match set_up(&gateway, &call, dispatch.encryption.clone()).await {
         Ok(prepared) => match start(&gateway, call, leg.clone(), &correlation_id, dispatch, prepared).await {
             Ok(running) => running.run().await,
             Err((call, error)) => refuse(&gateway, *call, leg, &correlation_id, error).await,
@@ -81,10 +81,11 @@ struct Prepared {
     codec: G711,
 }
 
-async fn set_up(gateway: &Gateway, call: &InboundCall) -> Result<Prepared, SetUpError> {
+async fn set_up(gateway: &Gateway, call: &InboundCall, encryption: Encryption) -> Result<Prepared, SetUpError> {
     let (rtp, port) = gateway.rtp_socket()?;
     let address = SocketAddr::new(gateway.addresses.media_towards(call.info.source.ip()), port.number);
-    let mut sdp = MediaSession::new(LocalMedia::new(address), rand::random::<u32>().into());
+    let local = LocalMedia { encryption, ..LocalMedia::new(address) };
+    let mut sdp = MediaSession::new(local, rand::random::<u32>().into());
     let (answer, codec) = match &call.info.sdp {
         Some(offer) => {
             let (agreed, answer) = sdp.answer(offer)?;

@@ -82,16 +82,10 @@ impl Leg {
 
     /// Our re-INVITE: the phone shall wait, or speak again.
     pub(super) async fn hold(&mut self, held: bool) -> Result<(), CommandError> {
-        let Some(dialog) = self.phone.dialog().cloned() else { return Err(CommandError::Ended) };
         let before = self.sdp.holding();
         self.sdp.hold(held);
-        let outcome = match dialog.reinvite(self.sdp.offer()).await {
-            Ok(answer) => self.sdp.apply_answer(&answer).map_err(|error| CommandError::Invalid(error.to_string())),
-            Err(error) => Err(refused(error)),
-        };
-        match outcome {
-            Ok(agreed) => {
-                self.start_audio(agreed);
+        match self.offer_again().await {
+            Ok(()) => {
                 self.input(Input::WeHold(held));
                 Ok(())
             }
@@ -100,6 +94,21 @@ impl Leg {
                 Err(error)
             }
         }
+    }
+
+    /// The session timer wants to know whether the phone is still there: the same offer again (RFC 4028).
+    pub(super) async fn refresh(&mut self) {
+        if let Err(error) = self.offer_again().await {
+            tracing::info!(correlation_id = %self.correlation_id, call.id = %self.lk_call_id, ?error, "the session was not refreshed");
+        }
+    }
+
+    async fn offer_again(&mut self) -> Result<(), CommandError> {
+        let Some(dialog) = self.phone.dialog().cloned() else { return Err(CommandError::Ended) };
+        let answer = dialog.reinvite(self.sdp.offer()).await.map_err(refused)?;
+        let agreed = self.sdp.apply_answer(&answer).map_err(|error| CommandError::Invalid(error.to_string()))?;
+        self.start_audio(agreed);
+        Ok(())
     }
 
     /// REFER; the outcome is told when NOTIFY brings it.
@@ -231,7 +240,7 @@ fn refused(error: SipError) -> CommandError {
 /// 488 when the offer is fine but not for us, 400 when it is broken.
 pub(super) fn refusal_code(error: &SdpError) -> u16 {
     match error {
-        SdpError::NoCommonCodec { .. } | SdpError::NoAudio | SdpError::Refused => 488,
+        SdpError::NoCommonCodec { .. } | SdpError::NoAudio | SdpError::NotEncrypted | SdpError::Refused => 488,
         _ => 400,
     }
 }

@@ -21,7 +21,7 @@ use crate::{
 };
 use audience::Audience;
 use livekit::psrpc::Registration;
-use media::sdp::MediaSession;
+use media::{dtmf::digit_of_info, sdp::MediaSession};
 use phone::{Phone, PhoneEvent};
 use std::{
     collections::HashMap,
@@ -157,9 +157,12 @@ impl Leg {
             }
             PhoneEvent::LateAnswer { sdp } => self.on_late_answer(&sdp),
             PhoneEvent::Reinvite { sdp, answer } => self.on_reinvite(sdp, answer),
-            PhoneEvent::Info { content_type, body } => {
-                tracing::debug!(call.id = %self.lk_call_id, content_type, bytes = body.len(), "INFO is taken and not used");
-            }
+            PhoneEvent::Info { content_type, body } => match digit_of_info(&content_type, &body) {
+                Some(digit) => self.media.told_digit(digit),
+                None => tracing::debug!(call.id = %self.lk_call_id, content_type, "INFO is taken and not used"),
+            },
+            PhoneEvent::RefreshDue => self.refresh().await,
+            PhoneEvent::Lost => self.input(Input::MediaTimedOut),
             PhoneEvent::HungUp => self.input(Input::PeerHungUp),
         }
     }

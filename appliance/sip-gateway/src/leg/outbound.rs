@@ -56,7 +56,9 @@ pub async fn dial(
     let room_socket =
         room::room_socket(gateway).await.map_err(|error| unavailable("no socket towards the room", &error))?;
     let address = SocketAddr::new(gateway.addresses.media_towards(peer), port.number);
-    let mut sdp = MediaSession::new(LocalMedia::new(address), rand::random::<u32>().into());
+    let encryption = participant::encryption(request.media.as_ref());
+    let local = LocalMedia { encryption, ..LocalMedia::new(address) };
+    let mut sdp = MediaSession::new(local, rand::random::<u32>().into());
     invite.sdp = Some(sdp.offer());
     invite.from_tag = Some(request.sip_call_id.clone());
     let to = invite.request_uri.clone();

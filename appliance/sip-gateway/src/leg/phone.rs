@@ -1,6 +1,6 @@
 //! The SIP side of a leg, whichever way it was dialled.
 
-use sip::{Dialog, DialogEvent, InboundCall, OutboundCall, OutboundEvent, ReinviteAnswer};
+use sip::{Dialog, DialogEvent, InboundCall, OutboundCall, OutboundEvent, ReinviteAnswer, TerminatedCause};
 use tokio::{
     sync::{mpsc, oneshot},
     task::JoinHandle,
@@ -46,6 +46,10 @@ pub enum PhoneEvent {
         content_type: String,
         body: Vec<u8>,
     },
+    /// The session timer wants our offer again.
+    RefreshDue,
+    /// Nobody refreshed the session: the phone is gone without a word.
+    Lost,
     HungUp,
 }
 
@@ -158,6 +162,8 @@ fn dialog_event(event: Option<DialogEvent>) -> Option<PhoneEvent> {
         Some(DialogEvent::Acked { sdp: None }) => return None,
         Some(DialogEvent::Reinvite { sdp, answer }) => PhoneEvent::Reinvite { sdp, answer },
         Some(DialogEvent::Info { content_type, body }) => PhoneEvent::Info { content_type, body },
+        Some(DialogEvent::RefreshDue) => PhoneEvent::RefreshDue,
+        Some(DialogEvent::Terminated { cause: TerminatedCause::SessionExpired }) => PhoneEvent::Lost,
         Some(DialogEvent::Terminated { .. }) | None => PhoneEvent::HungUp,
     })
 }

@@ -10,6 +10,7 @@ use media::dtmf::event_of;
 use media::phone::{FromPhone, Heard, PhoneAudio, RoomFrame, StreamStart, ToPhone, ToRoom};
 use media::playout::RoomPacket;
 use media::sdp::Negotiated;
+use media::srtp::Shield;
 use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc::UnboundedSender;
@@ -31,6 +32,9 @@ pub struct Leg {
     from_phone: FromPhone,
     to_room: ToRoom,
     to_phone: ToPhone,
+    /// Encrypts the phone's side, where that was agreed on.
+    shield: Option<Shield>,
+    keys_by_rtp: bool,
     timed_out: bool,
     watch_at: Instant,
     report_at: Instant,
@@ -53,6 +57,8 @@ impl Leg {
             from_phone: FromPhone::new(new.source, new.timeouts),
             to_room: ToRoom::new(codec, rand::random())?,
             to_phone: ToPhone::new(start),
+            shield: None,
+            keys_by_rtp: false,
             timed_out: false,
             watch_at: now + WATCH,
             report_at: now + REPORT,
@@ -73,6 +79,9 @@ impl Leg {
             LegOrder::Signal(event) => self.session.handle_signal_event(event, now),
             LegOrder::Negotiated(agreed) => self.negotiated(&agreed, now),
             LegOrder::Press(digits) => self.to_phone.press(&digits, now),
+            // A phone that tells its keys both ways is heard once.
+            LegOrder::Told(digit) if !self.keys_by_rtp => self.key(digit, now),
+            LegOrder::Told(_) => {}
             LegOrder::Attributes(attributes) => self.session.set_attributes(attributes),
             LegOrder::Leave(reason) => {
                 self.session.leave(reason);
@@ -87,13 +96,24 @@ impl Leg {
     /// A datagram at the RTP port.
     pub fn handle_phone(&mut self, datagram: &[u8], from: SocketAddr, now: Instant) {
         let first = !self.from_phone.heard_anything();
+        let opened = match &mut self.shield {
+            None => None,
+            Some(shield) => match shield.open(datagram) {
+                Some(opened) => Some(opened),
+                None => return, // somebody else's, or once more
+            },
+        };
+        let datagram = opened.as_ref().map_or(datagram, AsRef::as_ref);
         match self.from_phone.datagram(datagram, from, now) {
             Heard::Nothing => {}
             Heard::Audio(audio) => {
                 publish(&mut self.to_room, &mut self.session, &audio, now);
                 self.flush(now);
             }
-            Heard::Key(digit) => self.key(digit, now),
+            Heard::Key(digit) => {
+                self.keys_by_rtp = true;
+                self.key(digit, now);
+            }
         }
         if first && self.from_phone.heard_anything() {
             self.report(LegMediaEvent::FirstRtp);
@@ -115,7 +135,7 @@ impl Leg {
         if self.to_phone.due().is_some_and(|due| now >= due)
             && let Some(to) = self.from_phone.destination()
         {
-            self.to_phone.tick(now, &mut sender(&self.rtp, to));
+            self.to_phone.tick(now, &mut sender(&self.rtp, to, self.shield.as_mut()));
         }
         if now >= self.watch_at {
             self.watch_at = now + WATCH;
@@ -154,6 +174,7 @@ impl Leg {
     fn negotiated(&mut self, agreed: &Negotiated, now: Instant) {
         self.from_phone.negotiated(agreed, now);
         self.to_phone.negotiated(agreed, now);
+        self.shield = Shield::renewed(self.shield.take(), agreed.srtp.clone());
         self.timed_out = false;
     }
 
@@ -170,7 +191,7 @@ impl Leg {
         let Some(to) = self.from_phone.destination() else { return };
         let codec = room_codec(packet.codec);
         let room = RoomPacket { codec, sequence: packet.seq, timestamp: packet.rtp_time, payload: packet.payload };
-        self.to_phone.room_packet(&packet.track_sid, room, now, &mut sender(&self.rtp, to));
+        self.to_phone.room_packet(&packet.track_sid, room, now, &mut sender(&self.rtp, to, self.shield.as_mut()));
     }
 
     fn room_event(&mut self, event: RoomEvent, now: Instant) {
@@ -235,8 +256,16 @@ fn publish(to_room: &mut ToRoom, session: &mut RoomSession, audio: &PhoneAudio<'
     }
 }
 
-fn sender(rtp: &UdpSocket, to: SocketAddr) -> impl FnMut(&[u8]) {
-    move |packet| _ = rtp.send_to(packet, to)
+/// Nothing leaves in the clear where encryption was agreed on.
+fn sender(rtp: &UdpSocket, to: SocketAddr, mut shield: Option<&mut Shield>) -> impl FnMut(&[u8]) {
+    move |packet| match &mut shield {
+        None => _ = rtp.send_to(packet, to),
+        Some(shield) => {
+            if let Some(packet) = shield.protect(packet) {
+                _ = rtp.send_to(packet.as_ref(), to);
+            }
+        }
+    }
 }
 
 fn room_codec(codec: AudioCodec) -> Codec {

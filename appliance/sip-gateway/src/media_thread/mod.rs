@@ -170,6 +170,8 @@ pub(crate) enum LegOrder {
     Signal(SignalEvent),
     Negotiated(Box<Negotiated>),
     Press(String),
+    /// The phone told a key by SIP INFO.
+    Told(char),
     Attributes(HashMap<String, String>),
     Leave(DisconnectReason),
 }
@@ -192,6 +194,11 @@ impl LegHandle {
     /// Presses keys for the phone.
     pub fn send_digits(&self, digits: String) {
         self.0.order(LegOrder::Press(digits));
+    }
+
+    /// A key that the phone told by SIP INFO.
+    pub fn told_digit(&self, digit: char) {
+        self.0.order(LegOrder::Told(digit));
     }
 
     /// Sets participant attributes.

@@ -68,6 +68,7 @@ impl Phone {
             payload_type: 0,
             receives: vec![(0, G711::Pcmu)],
             dtmf_payload_type: Some(101),
+            srtp: None,
             remote: self.socket.local_addr().unwrap(),
             we_send: true,
             we_receive: true,

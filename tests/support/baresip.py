@@ -1,0 +1,61 @@
+"""A softphone of others as a caller: baresip, without a screen or a sound card."""
+
+import os
+import signal
+import subprocess
+import wave
+from pathlib import Path
+
+from boxkit import free_port
+
+
+class Baresip:
+    """`with Baresip(folder, says, target) as phone:` is a caller that speaks the samples; `heard` is what came back.
+
+    `account` are more parameters of its account (`;mediaenc=srtp-mand`), `config` more lines of its configuration.
+    """
+
+    def __init__(self, folder, says, target, account="", config="", modules=(), user="+31612345678"):
+        self.folder, self.target = folder, target
+        write_wav(folder / "says.wav", says)
+        loaded = "".join(f"module {name}.so\n" for name in ("g711", "aufile", "sndfile", *modules))
+        (folder / "config").write_text(
+            f"module_path {baresip_modules()}\n{loaded}module_app account.so\nmodule_app menu.so\nmodule_tmp uuid.so\n"
+            f"sip_listen 127.0.0.1:{free_port()}\naudio_source aufile,{folder}/says.wav\naudio_player aufile,{folder}/played.wav\n"
+            f"audio_alert aufile,{folder}/alert.wav\nsnd_path {folder}\nrtp_ports 40000-40100\nnet_interface 127.0.0.1\n{config}")
+        (folder / "accounts").write_text(f"<sip:{user}@127.0.0.1>;regint=0;audio_codecs=pcmu{account}\n")
+
+    def __enter__(self):
+        self.process = subprocess.Popen(
+            ["baresip", "-f", str(self.folder), "-e", f"/dial {self.target}"],
+            stdin=subprocess.DEVNULL, stdout=open(self.folder / "out.txt", "wb"), stderr=subprocess.STDOUT)
+        return self
+
+    def said(self):
+        """Its own log."""
+        return (self.folder / "out.txt").read_text(errors="replace")
+
+    def heard(self):
+        """The recording of what came in, as far as it is written; None before that."""
+        return next(self.folder.glob("dump-*-dec.wav"), None)
+
+    def __exit__(self, *_):
+        """It hangs up and goes."""
+        os.kill(self.process.pid, signal.SIGTERM)
+        try:
+            self.process.wait(20)
+        finally:
+            self.process.kill()
+
+
+def write_wav(path, samples, rate=8000):
+    with wave.open(str(path), "wb") as out:
+        out.setparams((1, 2, rate, 0, "NONE", ""))
+        out.writeframes(samples.tobytes())
+
+
+def baresip_modules():
+    """Where the distribution keeps them; the folder's name has the machine in it."""
+    found = list(Path("/usr/lib").glob("*/baresip/modules")) + list(Path("/usr/lib/baresip").glob("modules"))
+    assert found, "baresip-core is not installed"
+    return found[0]
