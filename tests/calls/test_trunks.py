@@ -104,3 +104,18 @@ async def test_a_trunk_that_livekit_lost_is_made_again(own_box):
                 return False
 
     await eventually(rejected, 60, "the number works again")
+
+
+async def test_the_health_of_a_trunk_says_whether_its_carrier_answers(box):
+    async with Phone() as carrier_phone:
+        there = box.trunk(sip_server_address=f"127.0.0.1:{carrier_phone.port}")
+        away = box.trunk(sip_server_address=f"127.0.0.1:{free_port()}")
+
+        def health(trunk, reachable):
+            now = box.api.get(f"/v1/trunks/{trunk['id']}")
+            return now if now["health"] and now["health"]["reachable"] is reachable else None
+
+        found = await eventually(lambda: asyncio.to_thread(health, there, True), 60, "the carrier answers OPTIONS")
+        assert found["health"]["detail"].startswith("200 OK after ")
+        found = await eventually(lambda: asyncio.to_thread(health, away, False), 60, "nobody answers")
+        assert found["health"]["detail"] and found["sync_status"] == "synced"

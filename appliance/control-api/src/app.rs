@@ -31,6 +31,8 @@ pub struct AppState {
     pub readiness: Readiness,
     /// Wakes the trunk reconciler.
     pub trunks_changed: Notify,
+    /// Wakes whoever asks the carriers whether they are there.
+    pub health_due: Notify,
     /// Wakes whoever tells the firewall.
     pub peers_changed: Notify,
     pub guard: Guard,
@@ -63,6 +65,7 @@ impl AppState {
             objects: objects::Store::connect(&config.s3)?,
             readiness: Readiness::default(),
             trunks_changed: Notify::new(),
+            health_due: Notify::new(),
             peers_changed: Notify::new(),
             guard: Guard::default(),
             calls: crate::calls::Calls::default(),

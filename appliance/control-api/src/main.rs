@@ -28,6 +28,7 @@ async fn serve(config: Config, stop: CancellationToken) -> anyhow::Result<()> {
         axum::serve(control, internal::router(app.clone())).with_graceful_shutdown(stop.clone().cancelled_owned());
     let control = tokio::spawn(control.into_future());
     let sync = tokio::spawn(trunks::sync::run(app.clone()));
+    let health = tokio::spawn(trunks::health::run(app.clone()));
     let watch = tokio::spawn(ready::watch(app.clone()));
     let upkeep = tokio::spawn(upkeep::run(app.clone()));
     let firewall = tokio::spawn(firewall::run(app.clone()));
@@ -36,6 +37,7 @@ async fn serve(config: Config, stop: CancellationToken) -> anyhow::Result<()> {
     tracing::info!(http.listen = %app.config.http_listen, "control_api_serving");
     axum::serve(listener, router::router(app)).with_graceful_shutdown(stop.cancelled_owned()).await?;
     sync.await?;
+    health.await?;
     watch.await?;
     upkeep.await?;
     firewall.await?;

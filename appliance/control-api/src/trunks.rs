@@ -1,6 +1,7 @@
 //! Carrier connections. [`http`] stores what is asked for and answers at once; [`sync`] makes LiveKit
 //! and the carrier agree with it.
 
+pub mod health;
 pub mod http;
 mod input;
 pub mod numbers;

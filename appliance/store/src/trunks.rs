@@ -253,6 +253,21 @@ pub fn mark_synced(tx: &Transaction<'_>, id: TrunkId, revision: i64, result: &Sy
     Ok(changed == 1)
 }
 
+/// What the carrier said to our OPTIONS; neither a change of the trunk nor of its sync.
+pub fn set_health(tx: &Transaction<'_>, id: TrunkId, health: &TrunkHealth) -> Result<(), StoreError> {
+    tx.execute("UPDATE trunk SET health = ?1 WHERE id = ?2", (sql::json(health)?, id.to_string()))?;
+    Ok(())
+}
+
+/// Every tenant's trunks but the box's own.
+pub fn of_customers(conn: &Connection) -> Result<Vec<Trunk>, StoreError> {
+    let mut statement = conn.prepare_cached(
+        "SELECT trunk.* FROM trunk JOIN tenant ON tenant.id = trunk.tenant_id WHERE NOT tenant.system ORDER BY trunk.id",
+    )?;
+    let rows = statement.query_map([], Trunk::from_row)?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
 /// Failed trunks need not wait for their next try.
 pub fn retry_now(tx: &Transaction<'_>) -> Result<(), StoreError> {
     tx.execute("UPDATE trunk SET next_sync_at = NULL WHERE sync_status = 'error'", [])?;

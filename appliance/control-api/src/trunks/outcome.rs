@@ -151,12 +151,12 @@ fn failed(trunk: &Trunk, objects: Objects, failure: Failure, registration: Optio
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use super::*;
     use store::trunks::*;
     use types::{TenantId, TrunkId, control::SipAnswer};
 
-    fn trunk() -> Trunk {
+    pub fn trunk() -> Trunk {
         Trunk {
             id: TrunkId::new(),
             tenant_id: TenantId::new(),

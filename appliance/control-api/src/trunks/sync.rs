@@ -90,6 +90,7 @@ async fn pass(app: &App, asked: &mut HashMap<TrunkId, i64>) -> ApiResult<Duratio
         store_result(app, &job.trunk, result).await?;
     }
     app.peers_changed.notify_one();
+    app.health_due.notify_one();
     asked.retain(|trunk, _| jobs.iter().any(|job| job.trunk.id == *trunk));
     Ok(next)
 }
