@@ -10,7 +10,7 @@ RTP = {str(port) for port in range(10000, 10201)}
 # What README says is open, to whom.
 TCP_TO_ALL = {"7881"}
 TCP_TO_MANAGERS = {"443"}
-SIP = {"5060"}
+SIP = {"5060", "5061"}
 QUIET_UDP = {"5060", "7882"}  # SIP and WebRTC say nothing to what they do not expect
 # Reports what only the machine itself knows, once everything has started.
 WITNESS = r"""[Unit]

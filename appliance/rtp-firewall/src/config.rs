@@ -23,6 +23,7 @@ pub struct Config {
 #[serde(deny_unknown_fields, default)]
 pub struct Ports {
     pub sip: u16,
+    pub sip_tls: u16,
     pub rtp: Range,
     pub https: u16,
     pub livekit_udp: u16,
@@ -61,12 +62,13 @@ pub enum ConfigError {
 
 impl Config {
     pub fn check(&self) -> Result<(), ConfigError> {
-        let Ports { sip, rtp, https, livekit_udp, livekit_tcp, ssh } = self.ports;
+        let Ports { sip, sip_tls, rtp, https, livekit_udp, livekit_tcp, ssh } = self.ports;
         if rtp.start > rtp.end {
             return Err(ConfigError::RangeBackwards { start: rtp.start, end: rtp.end });
         }
         let named = [
             ("sip", sip),
+            ("sip_tls", sip_tls),
             ("rtp.start", rtp.start),
             ("https", https),
             ("livekit_udp", livekit_udp),
@@ -96,6 +98,7 @@ impl Default for Ports {
     fn default() -> Self {
         Self {
             sip: 5060,
+            sip_tls: 5061,
             rtp: Range { start: 10000, end: 10200 },
             https: 443,
             livekit_udp: 7882,

@@ -198,7 +198,7 @@ fn input(ports: &Ports, ssh: bool) -> Vec<Rule> {
         // before the answers: it ends what was open, too
         false => vec![tcp(ports.ssh), count("ssh_closed"), drop()],
     });
-    rules.extend([vec![udp(ports.sip), goto("sip")], vec![tcp(ports.sip), goto("sip")]]);
+    rules.extend([udp(ports.sip), tcp(ports.sip), tcp(ports.sip_tls)].map(|port| vec![port, goto("sip")]));
     rules.push(vec![state(&["established", "related"]), accept()]);
     rules.extend(icmp());
     rules.extend(dhcp());

@@ -3,6 +3,7 @@
 //! The one place: gateway, LiveKit, network page and firewall are all configured from here.
 
 pub const SIP: u16 = 5060;
+pub const SIP_TLS: u16 = 5061;
 pub const RTP: (u16, u16) = (10000, 10200);
 pub const HTTPS: u16 = 443;
 pub const LIVEKIT_UDP: u16 = 7882;

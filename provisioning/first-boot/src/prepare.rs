@@ -32,7 +32,7 @@ pub fn prepare(layout: &Layout, here: &Here) -> anyhow::Result<BTreeSet<&'static
         Facts { secrets: &secrets, settings: &loaded.settings, here, code: offer.as_ref().map(|offer| &offer.hash) };
     let mut changed = write_all(layout, &facts)?;
     if old.as_ref() != Some(&certificate) {
-        changed.insert("control-api");
+        changed.extend(["control-api", "sip-gateway"]);
     }
     Ok(changed)
 }

@@ -189,7 +189,7 @@ fn a_new_address_concerns_only_those_who_use_it() {
     let mut bed = Bed::new();
     bed.prepare();
     bed.here.addresses = vec!["192.168.1.21".parse().unwrap()];
-    assert_eq!(bed.prepare(), ["control-api", "first-boot", "livekit-server"]);
+    assert_eq!(bed.prepare(), ["control-api", "first-boot", "livekit-server", "sip-gateway"]);
 }
 
 #[test]

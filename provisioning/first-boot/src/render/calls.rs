@@ -5,8 +5,6 @@ use crate::ports;
 use serde_json::{Value, json};
 
 const BUCKET: &str = "recordings";
-/// Where systemd puts the certificate for `control-api`.
-const CREDENTIALS: &str = "/run/credentials/control-api.service";
 
 pub fn sip_gateway(facts: &Facts<'_>) -> Value {
     json!({
@@ -20,6 +18,11 @@ pub fn sip_gateway(facts: &Facts<'_>) -> Value {
         "sip": {
             "listen": format!("0.0.0.0:{}", ports::SIP),
             "hide_inbound_port": facts.settings.sip.hide_inbound_port,
+            "tls": {
+                "listen": format!("0.0.0.0:{}", ports::SIP_TLS),
+                "certificate": credential("sip-gateway", "tls.crt"),
+                "key": credential("sip-gateway", "tls.key"),
+            },
         },
         "rtp": { "start": ports::RTP.0, "end": ports::RTP.1, "ip": "0.0.0.0" },
         "control": {
@@ -46,12 +49,12 @@ pub fn control_api(facts: &Facts<'_>) -> Value {
         "database": "/var/lib/control-api/scaibox.sqlite",
         "https": {
             "listen": format!("[::]:{}", ports::HTTPS),
-            "certificate": format!("{CREDENTIALS}/tls.crt"),
-            "key": format!("{CREDENTIALS}/tls.key"),
+            "certificate": credential("control-api", "tls.crt"),
+            "key": credential("control-api", "tls.key"),
         },
         "livekit": livekit,
         "s3": s3(facts),
-        "sip": { "host": host(&facts.here.addresses), "port": ports::SIP },
+        "sip": { "host": host(&facts.here.addresses), "port": ports::SIP, "tls_port": ports::SIP_TLS },
         "rtp": { "start": ports::RTP.0, "end": ports::RTP.1 },
     })
 }
@@ -64,6 +67,11 @@ pub fn voice_worker(facts: &Facts<'_>) -> Value {
         "s3": s3(facts),
         "speech": { "espeak": "/usr/bin/espeak-ng" },
     })
+}
+
+/// Where systemd puts the certificate for a daemon.
+fn credential(daemon: &str, name: &str) -> String {
+    format!("/run/credentials/{daemon}.service/{name}")
 }
 
 fn livekit(facts: &Facts<'_>) -> Value {

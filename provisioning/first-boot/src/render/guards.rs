@@ -24,6 +24,7 @@ pub fn rtp_firewall(facts: &Facts<'_>) -> Value {
         "state": "/var/lib/rtp-firewall/state.json",
         "ports": {
             "sip": ports::SIP,
+            "sip_tls": ports::SIP_TLS,
             "rtp": { "start": ports::RTP.0, "end": ports::RTP.1 },
             "https": ports::HTTPS,
             "livekit_udp": ports::LIVEKIT_UDP,
