@@ -114,6 +114,7 @@ async fn endpoint(host: IpAddr) -> Result<(Endpoint, DropGuard), String> {
         tls: None,
         advertise: host.into(),
         user_agent: format!("ScaiBox {NAME}"),
+        phones: Vec::new(),
         hide: false,
     };
     let stop = CancellationToken::new();

@@ -1,6 +1,7 @@
 //! Where does an endpoint listen, and as what does it present itself?
 
 use crate::{Advertise, tls::Tls};
+use ipnet::IpNet;
 use std::net::SocketAddr;
 
 #[derive(Clone)]
@@ -14,6 +15,8 @@ pub struct SipConfig {
     /// The address that peers are told to come back to.
     pub advertise: Advertise,
     pub user_agent: String,
+    /// From where desk phones may register; nowhere when empty.
+    pub phones: Vec<IpNet>,
     /// No 100 Trying before the call is known to be wanted.
     pub hide: bool,
 }

@@ -10,6 +10,7 @@ use crate::ids::new_branch;
 use crate::message::{Headers, Request, Response};
 use crate::outbound::Offer;
 use crate::register::Binding;
+use crate::registrar::Registrar;
 use crate::resolve::{Resolver, Target};
 use crate::stack::Stack;
 use crate::transport::{Flow, Sockets, Transport};
@@ -41,6 +42,7 @@ pub(crate) struct Core {
     pub registrations: Mutex<HashMap<String, Binding>>,
     pub nonces: NonceKey,
     pub resolver: Resolver,
+    pub registrar: Registrar,
 }
 
 impl Core {

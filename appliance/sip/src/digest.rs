@@ -4,9 +4,10 @@
 //! both are offered). Pure: nonces, client nonces and counters are arguments. `auth-int`, `-sess`
 //! and proxied names are not spoken by carriers and are left out.
 
-use crate::header::{split_outside_quotes, split_param};
+use crate::header::{quote, split_outside_quotes, split_param};
 use md5::Md5;
 use sha2::{Digest, Sha256};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Algorithm {
@@ -110,6 +111,13 @@ impl Challenge {
     }
 }
 
+/// The value of a challenge of ours. MD5, which every phone knows; `qop` lets us count the uses of a nonce.
+pub fn challenge(realm: &str, nonce: &str, qop: bool, stale: bool) -> String {
+    let qop = if qop { r#", qop="auth""# } else { "" };
+    let stale = if stale { ", stale=true" } else { "" };
+    format!(r#"Digest realm={}, nonce="{nonce}", algorithm=MD5{qop}{stale}"#, quote(realm))
+}
+
 /// What a peer sent in `Authorization` or `Proxy-Authorization`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
@@ -147,6 +155,11 @@ impl Answer {
             algorithm: Algorithm::parse(params.take("algorithm").as_deref())?,
             qop,
         })
+    }
+
+    /// Which use of its nonce this is, from 1; `None` in the form without `qop`.
+    pub fn count(&self) -> Option<u32> {
+        u32::from_str_radix(&self.qop.as_ref()?.count, 16).ok()
     }
 
     /// Was it made with this user and password for `method`? Nonce and URI are the caller's to judge.
@@ -207,34 +220,41 @@ impl<'a> Params<'a> {
 pub struct NonceKey([u8; 32]);
 
 /// How long a nonce may be answered.
-const NONCE_SECONDS: u64 = 300;
+pub(crate) const NONCE_SECONDS: u64 = 300;
 
 impl NonceKey {
     pub fn new(key: [u8; 32]) -> Self {
         NonceKey(key)
     }
 
-    pub fn nonce(&self, call_id: &str, unix_seconds: u64) -> String {
-        format!("{unix_seconds:016x}{}", self.seal(call_id, unix_seconds))
+    /// `salt` is 16 characters that were never used before: two challenges of one second differ.
+    pub fn nonce(&self, call_id: &str, salt: &str, unix_seconds: u64) -> String {
+        let head = format!("{unix_seconds:016x}{salt}");
+        format!("{head}{}", self.seal(call_id, &head))
     }
 
     pub fn is_ours(&self, nonce: &str, call_id: &str, unix_seconds: u64) -> bool {
-        let Some((stamp, seal)) = nonce.split_at_checked(16) else { return false };
-        let Ok(made) = u64::from_str_radix(stamp, 16) else { return false };
+        let Some((head, seal)) = nonce.split_at_checked(32) else { return false };
+        let Some(Ok(made)) = head.get(..16).map(|stamp| u64::from_str_radix(stamp, 16)) else { return false };
         let fresh = made <= unix_seconds && unix_seconds - made <= NONCE_SECONDS;
-        fresh && same(seal.as_bytes(), self.seal(call_id, made).as_bytes())
+        fresh && same(seal.as_bytes(), self.seal(call_id, head).as_bytes())
     }
 
     /// The key stands before and after the text, and the text's length is fixed by its own hash.
-    fn seal(&self, call_id: &str, unix_seconds: u64) -> String {
+    fn seal(&self, call_id: &str, head: &str) -> String {
         let text = Sha256::new()
             .chain_update(self.0)
-            .chain_update(unix_seconds.to_be_bytes())
+            .chain_update(Sha256::digest(head.as_bytes()))
             .chain_update(Sha256::digest(call_id.as_bytes()))
             .chain_update(self.0)
             .finalize();
         hex::encode(&text[..16])
     }
+}
+
+/// The clock of nonces.
+pub(crate) fn unix_seconds() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
 #[cfg(test)]
@@ -327,7 +347,8 @@ mod tests {
     #[test]
     fn a_nonce_is_good_for_its_call_and_five_minutes() {
         let key = NonceKey::new([7; 32]);
-        let nonce = key.nonce("call-1", 1000);
+        let nonce = key.nonce("call-1", "0123456789abcdef", 1000);
+        assert_ne!(nonce, key.nonce("call-1", "fedcba9876543210", 1000));
         assert!(key.is_ours(&nonce, "call-1", 1000) && key.is_ours(&nonce, "call-1", 1300));
         assert!(!key.is_ours(&nonce, "call-1", 1301), "too old");
         assert!(!key.is_ours(&nonce, "call-1", 999), "from the future");

@@ -11,6 +11,7 @@ use crate::header::{Via, cseq, tag_of};
 use crate::inbound::{Unfit, merge_key, read_invite};
 use crate::message::{Request, Response};
 use crate::register::{RegisterOutcome, RegisterRequest};
+use crate::registrar::{self, Account, Contact, Registrar};
 use crate::resolve::{Resolver, Target};
 use crate::stack::{ServerTransaction, Stack};
 use crate::transport::{Arrival, Flow, Sockets, Transport};
@@ -38,6 +39,7 @@ impl Endpoint {
         let (sockets, queue) = Sockets::bind(&config, cancel.clone()).await?;
         let stack = Stack::start(&config.user_agent, sockets.clone(), cancel.clone()).await;
         let core = Arc::new(Core {
+            registrar: Registrar::new(config.phones.clone()),
             stack: Arc::new(stack.ok_or(SipError::Ended)?),
             config,
             sockets,
@@ -49,6 +51,7 @@ impl Endpoint {
             resolver: Resolver::default(),
         });
         let (calls, receiver) = mpsc::channel(WAITING_CALLS);
+        tokio::spawn(cancel.clone().run_until_cancelled_owned(registrar::keep_alive(core.clone())));
         tokio::spawn(serve(core.clone(), queue, calls, cancel));
         Ok((Endpoint(core), receiver))
     }
@@ -70,6 +73,32 @@ impl Endpoint {
 
     pub async fn invite(&self, invite: OutboundInvite) -> Result<OutboundCall, SipError> {
         crate::outbound::start(self.0.clone(), invite).await
+    }
+
+    /// A call to several phones at once; the first that answers has it. They need not all be reachable.
+    pub async fn invite_all(&self, invites: Vec<OutboundInvite>) -> Result<OutboundCall, SipError> {
+        let (mut calls, mut refusal) = (Vec::new(), SipError::Ended);
+        for invite in invites {
+            match self.invite(invite).await {
+                Ok(call) => calls.push(call),
+                Err(error) => refusal = error,
+            }
+        }
+        match calls.len() {
+            1 => calls.pop(),
+            _ => crate::fork::merge(calls),
+        }
+        .ok_or(refusal)
+    }
+
+    /// Who may register, all of them.
+    pub fn set_accounts(&self, accounts: Vec<Account>) {
+        self.0.registrar.set_accounts(accounts);
+    }
+
+    /// Where the phones of an account are, the last one that registered first.
+    pub fn contacts(&self, key: &str) -> Vec<Contact> {
+        self.0.registrar.contacts(key)
     }
 
     /// One REGISTER, challenges answered; never an error, always an outcome with words.
@@ -121,6 +150,9 @@ async fn receive(core: &Arc<Core>, bytes: &[u8], flow: Flow, calls: &mpsc::Sende
                 core.stack.take(&response.to_bytes(), &flow).await;
             }
         }
+        Verdict::Request(request) if core.config.hide && is_stray(core, &request, &flow) => {
+            debug!(peer.addr = %flow.peer, "sip_register_ignored");
+        }
         Verdict::Request(mut request) => {
             stamp(&mut request.headers, flow.peer);
             tighten(&mut request.headers);
@@ -129,6 +161,11 @@ async fn receive(core: &Arc<Core>, bytes: &[u8], flow: Flow, calls: &mpsc::Sende
             }
         }
     }
+}
+
+/// A REGISTER from where no phone of ours is.
+fn is_stray(core: &Core, request: &Request, flow: &Flow) -> bool {
+    request.method == "REGISTER" && !core.registrar.listens_to(flow.peer.ip())
 }
 
 /// Writes into the topmost Via where the request came from.
@@ -194,6 +231,7 @@ fn dispatch(core: &Arc<Core>, transaction: ServerTransaction, calls: &mpsc::Send
             tokio::spawn(dialog.handle(transaction));
         }
         (None, "INVITE") if !in_dialog => open_call(core, transaction, calls),
+        (None, "REGISTER") if !in_dialog => drop(tokio::spawn(registrar::serve(core.clone(), transaction))),
         (None, "OPTIONS") if !in_dialog => reply(core, transaction, 200, None),
         (None, _) => reply(core, transaction, 481, None),
     }

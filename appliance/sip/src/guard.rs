@@ -13,7 +13,7 @@ pub const MAX_MESSAGE: usize = 65_535;
 const MAX_HEADERS: usize = 256;
 
 /// Methods the endpoint handles; the rest is answered 405.
-pub const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, NOTIFY, INFO, UPDATE";
+pub const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, NOTIFY, INFO, UPDATE, REGISTER";
 
 #[derive(Debug, PartialEq, Eq)]
 pub enum Verdict {

@@ -7,10 +7,12 @@ use crate::SipError;
 use crate::body::session_of;
 use crate::core::{Core, DialogId};
 use crate::dialog::{Dialog, DialogEvent, Inner, State, TerminatedCause};
-use crate::digest::Answer;
+use crate::digest::{Answer, unix_seconds};
 use crate::header::{NameAddr, cseq, list};
+use crate::ids::new_cnonce;
 use crate::message::{HeaderList, Request, Response};
 use crate::pending::PendingInvite;
+use crate::registrar::Proof;
 use crate::session_timer;
 use crate::stack::{ServerTransaction, T1X64};
 use crate::transport::Transport;
@@ -18,7 +20,6 @@ use crate::uri::SipUri;
 use parking_lot::Mutex;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -133,9 +134,8 @@ impl InboundCall {
 
     /// Asks who is calling: 407 with an MD5 challenge. The retry is a new `InboundCall`.
     pub async fn challenge(self, realm: &str) {
-        let nonce = self.pending.core.nonces.nonce(&self.info.call_id, unix_seconds());
-        let stale = if self.authorization().is_some() { ", stale=true" } else { "" };
-        let value = format!(r#"Digest realm={}, nonce="{nonce}", algorithm=MD5{stale}"#, crate::header::quote(realm));
+        let nonce = self.pending.core.nonces.nonce(&self.info.call_id, &new_cnonce(), unix_seconds());
+        let value = crate::digest::challenge(realm, &nonce, false, self.authorization().is_some());
         let mut response = self.pending.answer(407, None);
         response.headers.push("Proxy-Authenticate", value);
         self.pending.finish(&response);
@@ -152,6 +152,31 @@ impl InboundCall {
             true => DigestCheck::Right,
             false => DigestCheck::Wrong,
         }
+    }
+
+    /// Is it from a network of phones, in the name of one?
+    pub fn may_be_a_phone(&self) -> bool {
+        let registrar = &self.pending.core.registrar;
+        registrar.listens_to(self.info.source.ip()) && registrar.is_user(&self.info.from_user)
+    }
+
+    /// Did a phone register the way that this INVITE came?
+    pub fn comes_from_a_phone(&self) -> bool {
+        self.may_be_a_phone() && self.pending.core.registrar.knows(&self.pending.flow)
+    }
+
+    /// Does Proxy-Authorization prove that the phone of From's user calls?
+    pub fn check_phone(&self) -> Proof {
+        let registrar = &self.pending.core.registrar;
+        registrar.check(self.authorization(), &self.info.from_user, "INVITE", &self.info.call_id)
+    }
+
+    /// As [`InboundCall::challenge`], for a phone's password.
+    pub async fn challenge_phone(self) {
+        let again = self.authorization().is_some();
+        let mut response = self.pending.answer(407, None);
+        response.headers.push("Proxy-Authenticate", self.pending.core.registrar.challenge(&self.info.call_id, again));
+        self.pending.finish(&response);
     }
 
     fn authorization(&self) -> Option<&str> {
@@ -266,8 +291,4 @@ fn forget(pending: &PendingInvite) {
     if let Some(key) = merge_key(&pending.request) {
         pending.core.serving.lock().remove(&key);
     }
-}
-
-fn unix_seconds() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }

@@ -1,7 +1,7 @@
 //! How does the appliance speak SIP?
 //!
 //! [`Endpoint`] binds UDP and TCP, answers what needs no call (OPTIONS, unknown methods, garbage),
-//! hands out [`InboundCall`]s, starts [`OutboundCall`]s and sends one REGISTER at a time.
+//! hands out [`InboundCall`]s, starts [`OutboundCall`]s, sends one REGISTER at a time and takes those of desk phones.
 //! An answered call of either direction is a [`Dialog`] with a stream of [`DialogEvent`]s.
 //! Policy that needs no socket is pure: [`digest`], [`registration`], [`header`], [`uri`], [`guard`].
 //!
@@ -21,15 +21,18 @@ mod dialog_session;
 pub mod digest;
 mod endpoint;
 mod error;
+mod fork;
 mod framing;
 pub mod guard;
 pub mod header;
 mod ids;
 mod inbound;
+mod locations;
 pub mod message;
 mod outbound;
 mod pending;
 mod register;
+mod registrar;
 pub mod registration;
 mod resolve;
 mod session_timer;
@@ -50,5 +53,6 @@ pub use inbound::{DigestCheck, InboundCall, InviteInfo};
 pub use message::HeaderList;
 pub use outbound::{OutboundCall, OutboundEvent, OutboundInvite};
 pub use register::{RegisterOutcome, RegisterRequest};
+pub use registrar::{Account, Contact, Proof};
 pub use registration::Registration;
 pub use transport::Transport;

@@ -10,6 +10,7 @@ use crate::dialog::{Dialog, DialogEvent, Inner, State, TerminatedCause};
 use crate::header::{NameAddr, cseq, list, tag_of};
 use crate::ids::{first_cseq, new_call_id, new_tag};
 use crate::message::{HeaderList, Request, Response};
+use crate::registrar::Contact;
 use crate::resolve::Target;
 use crate::session_timer;
 use crate::stack::T1X64;
@@ -32,10 +33,14 @@ pub struct OutboundInvite {
     pub to: String,
     /// `host[:port]` to send to instead of the Request-URI's host.
     pub destination: Option<String>,
+    /// A phone that registered: the INVITE goes back the way its REGISTER came.
+    pub contact: Option<Contact>,
     /// Beats the `transport` parameter of the Request-URI; UDP if neither says.
     pub transport: Option<Transport>,
     pub credentials: Option<Credentials>,
     pub sdp: Option<Vec<u8>>,
+    /// What to offer to one that does not accept the first (488).
+    pub second_sdp: Option<Vec<u8>>,
     pub headers: HeaderList,
     pub call_id: Option<String>,
     pub from_tag: Option<String>,
@@ -64,6 +69,15 @@ pub struct OutboundCall {
 }
 
 impl OutboundCall {
+    pub(crate) fn new(
+        call_id: String,
+        local_tag: String,
+        events: mpsc::Receiver<OutboundEvent>,
+        cancel: CancellationToken,
+    ) -> OutboundCall {
+        OutboundCall { call_id, local_tag, events, cancel }
+    }
+
     pub fn call_id(&self) -> &str {
         &self.call_id
     }
@@ -113,6 +127,7 @@ struct Attempt {
     request: Request,
     cseq: u32,
     proofs: Proofs,
+    second_sdp: Option<Vec<u8>>,
     cancel: CancellationToken,
     events: mpsc::Sender<OutboundEvent>,
     told: bool,
@@ -125,23 +140,27 @@ enum End {
 }
 
 pub(crate) async fn start(core: Arc<Core>, invite: OutboundInvite) -> Result<OutboundCall, SipError> {
-    let target = target_of(&invite)?;
-    let name = uri_target(&invite.request_uri, invite.transport)?.host;
-    let flow = core.flow_as(&target, &name).await?;
+    let flow = way_of(&core, &invite).await?;
     let offer = Arc::new(offer_of(core, &invite, flow)?);
     let request = invite_request(&offer, &invite)?;
     let (events, receiver) = mpsc::channel(32);
     let cancel = CancellationToken::new();
-    let call = OutboundCall {
-        call_id: offer.call_id.clone(),
-        local_tag: offer.local_tag.clone(),
-        events: receiver,
-        cancel: cancel.clone(),
-    };
+    let call = OutboundCall::new(offer.call_id.clone(), offer.local_tag.clone(), receiver, cancel.clone());
     let proofs = Proofs::new(invite.credentials);
-    let attempt = Attempt { offer, request, cseq: first_cseq(), proofs, cancel, events, told: false };
+    let (second_sdp, cseq) = (invite.second_sdp, first_cseq());
+    let attempt = Attempt { offer, request, cseq, proofs, second_sdp, cancel, events, told: false };
     tokio::spawn(attempt.run());
     Ok(call)
+}
+
+async fn way_of(core: &Core, invite: &OutboundInvite) -> Result<Flow, SipError> {
+    match &invite.contact {
+        Some(contact) => Ok(contact.flow.clone()),
+        None => {
+            let name = uri_target(&invite.request_uri, invite.transport)?.host;
+            core.flow_as(&target_of(invite)?, &name).await
+        }
+    }
 }
 
 fn target_of(invite: &OutboundInvite) -> Result<Target, SipError> {
@@ -259,14 +278,20 @@ impl Attempt {
             self.answered(response).await;
             return Ok(End::Over);
         }
-        if !self.cancel.is_cancelled() && self.proofs.learn(&response) {
-            return Ok(End::Again);
-        }
-        if !self.cancel.is_cancelled() && response.code == 422 && self.ask_for_more(&response) {
+        if !self.cancel.is_cancelled() && self.can_do_better(&response) {
             return Ok(End::Again);
         }
         self.fail(response.code, &response.reason, response.headers.0).await;
         Ok(End::Over)
+    }
+
+    /// Is there another try that this refusal does not meet?
+    fn can_do_better(&mut self, response: &Response) -> bool {
+        match response.code {
+            422 => self.ask_for_more(response),
+            488 => self.second_sdp.take().map(|sdp| self.request.body = sdp).is_some(),
+            _ => self.proofs.learn(response),
+        }
     }
 
     /// A longer session, as the phone wants it; false when it does not say how long.

@@ -5,11 +5,10 @@ mod common;
 use common::*;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use sip::tls::{Tls, TlsFiles};
-use sip::{OutboundEvent, SipConfig, SipError, Transport};
+use sip::{OutboundEvent, SipError, Transport};
 use std::fs;
 use std::path::PathBuf;
 use tempfile::TempDir;
-use tokio_util::sync::CancellationToken;
 
 /// Certificates of one authority that both sides trust, and of one that nobody does.
 struct Authority {
@@ -45,18 +44,7 @@ impl Authority {
             trust: trust.path("trust.pem"),
             require_client_certificate,
         };
-        let config = SipConfig {
-            listen: "127.0.0.1:0".parse().unwrap(),
-            udp: true,
-            tcp: true,
-            tls: Some(Tls::load("127.0.0.1:0".parse().unwrap(), &files).unwrap()),
-            advertise: "127.0.0.1".parse::<std::net::IpAddr>().unwrap().into(),
-            user_agent: "test".into(),
-            hide: false,
-        };
-        let cancel = CancellationToken::new();
-        let (endpoint, calls) = sip::Endpoint::bind(config, cancel.clone()).await.unwrap();
-        Side { endpoint, calls, cancel }
+        side_with(|config| config.tls = Some(Tls::load("127.0.0.1:0".parse().unwrap(), &files).unwrap())).await
     }
 }
 

@@ -21,21 +21,28 @@ pub struct Side {
 }
 
 pub async fn side() -> Side {
-    side_as("127.0.0.1".parse::<std::net::IpAddr>().unwrap().into()).await
+    side_with(|_| {}).await
 }
 
 /// One that presents itself by the addresses of `advertise`.
 pub async fn side_as(advertise: sip::Advertise) -> Side {
+    side_with(|config| config.advertise = advertise).await
+}
+
+/// One that is set up as `change` leaves it.
+pub async fn side_with(change: impl FnOnce(&mut SipConfig)) -> Side {
     let cancel = CancellationToken::new();
-    let config = SipConfig {
+    let mut config = SipConfig {
         listen: "127.0.0.1:0".parse().unwrap(),
         udp: true,
         tcp: true,
         tls: None,
-        advertise,
+        advertise: "127.0.0.1".parse::<std::net::IpAddr>().unwrap().into(),
         user_agent: "test".into(),
+        phones: Vec::new(),
         hide: false,
     };
+    change(&mut config);
     let (endpoint, calls) = Endpoint::bind(config, cancel.clone()).await.unwrap();
     Side { endpoint, calls, cancel }
 }
@@ -53,6 +60,16 @@ impl Side {
 /// Whatever is awaited comes within ten seconds or the test fails.
 pub async fn soon<T>(work: impl Future<Output = T>) -> T {
     timeout(Duration::from_secs(10), work).await.expect("within ten seconds")
+}
+
+/// Until it is so; not after ten seconds.
+pub async fn until(so: impl Fn() -> bool) {
+    soon(async {
+        while !so() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
 }
 
 pub fn invite(to: SocketAddr, transport: Transport) -> OutboundInvite {
