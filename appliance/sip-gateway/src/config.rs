@@ -1,5 +1,6 @@
 //! What does the gateway need to know before it binds a socket?
 
+use ipnet::IpNet;
 use serde::Deserialize;
 use std::{
     net::{IpAddr, SocketAddr},
@@ -47,6 +48,9 @@ pub struct Sip {
     pub transports: Vec<Transport>,
     /// SIP over TLS, both ways; off when left out.
     pub tls: Option<SipTls>,
+    /// Networks whose desk phones may register; none when left out.
+    #[serde(default)]
+    pub phones: Vec<IpNet>,
     /// Say nothing to callers that no trunk lets in.
     #[serde(default)]
     pub hide_inbound_port: bool,

@@ -1,6 +1,6 @@
 //! What may the control plane ask of the gateway?
 //!
-//! The Unix socket described in [`types::control`]: health, legs and their commands, registrations,
+//! The Unix socket described in [`types::control`]: health, legs and their commands, registrations, desk phones,
 //! and our addresses as `network-info` finds them ([`types::network`]).
 
 use crate::{
@@ -13,14 +13,16 @@ use axum::{
     http::StatusCode,
     middleware::{self, Next},
     response::{IntoResponse, Response},
-    routing::{get, post},
+    routing::{get, post, put},
 };
+use jiff::Timestamp;
 use std::{sync::Arc, time::Duration};
 use tokio_util::sync::CancellationToken;
 use types::{
-    TrunkId,
+    ExtensionId, TrunkId,
     control::{
-        Dtmf, GatewayHealth, LegView, OptionsAnswer, OptionsRequest, Refusal, RegistrationSet, RegistrationView, Reject,
+        Dtmf, GatewayHealth, LegView, OptionsAnswer, OptionsRequest, PhoneAccount, PhoneContact, PhoneSet, Refusal,
+        RegistrationSet, RegistrationView, Reject,
     },
     network::Addresses,
 };
@@ -46,6 +48,8 @@ fn router(gateway: Arc<Gateway>) -> Router {
         .route("/v1/legs/{id}/dtmf", post(dtmf))
         .route("/v1/registrations", get(registrations).put(set_registrations))
         .route("/v1/registrations/{trunk}/refresh", post(refresh))
+        .route("/v1/phones", put(set_phones))
+        .route("/v1/phones/{extension}", get(phones))
         .route("/v1/options", post(options))
         .route("/v1/addresses", get(addresses).put(set_addresses))
         .layer(middleware::from_fn_with_state(gateway.clone(), hurry))
@@ -111,6 +115,30 @@ async fn refresh(State(gateway): App, Path(trunk): Path<TrunkId>) -> StatusCode 
         true => StatusCode::NO_CONTENT,
         false => StatusCode::NOT_FOUND,
     }
+}
+
+/// Answers how many may register.
+async fn set_phones(State(gateway): App, Json(set): Json<PhoneSet>) -> Json<usize> {
+    let count = set.phones.len();
+    let account = |phone: PhoneAccount| sip::Account {
+        key: phone.extension_id.to_string(),
+        user: phone.username,
+        password: phone.password.expose().clone(),
+    };
+    gateway.endpoint.set_accounts(set.phones.into_iter().map(account).collect());
+    Json(count)
+}
+
+async fn phones(State(gateway): App, Path(extension): Path<ExtensionId>) -> Json<Vec<PhoneContact>> {
+    let now = Timestamp::now();
+    let view = |contact: sip::Contact| PhoneContact {
+        uri: contact.uri,
+        source: contact.source.to_string(),
+        transport: contact.transport.name().to_lowercase(),
+        user_agent: contact.user_agent,
+        expires_at: now + contact.expires_in,
+    };
+    Json(gateway.endpoint.contacts(&extension.to_string()).into_iter().map(view).collect())
 }
 
 /// A carrier that takes longer is of no use for calls.

@@ -2,9 +2,11 @@
 //!
 //! LiveKit names the trunk and its credentials, `control-api` may refuse, LiveKit's dispatch rules
 //! name the room. Only then is a port taken and the room joined (`leg::inbound`). Every INVITE ends
-//! on the event spool, refused and dropped ones too.
+//! on the event spool, refused and dropped ones too. Desk phones of ours take another way ([`phone`]).
 //!
 //! Order and answers: livekit-sip's contract, section 3.
+
+mod phone;
 
 use crate::{
     gateway::Gateway,
@@ -68,6 +70,8 @@ enum Answer {
     Challenge {
         realm: String,
     },
+    /// 407 of the realm of our phones.
+    ChallengePhone,
     Silence,
     /// The stack has answered already (CANCEL).
     Done,
@@ -125,9 +129,24 @@ impl Attempt {
         if self.gateway.is_stopping() {
             return Err(Refused::with(InboundOutcome::Unavailable, 503, "the gateway is stopping"));
         }
-        self.authenticate().await?;
+        if self.call.comes_from_a_phone() {
+            return self.dispatch_phone().await;
+        }
+        let known = self.authenticate().await;
+        if self.is_stranger(&known) && self.call.may_be_a_phone() {
+            return self.dispatch_phone().await;
+        }
+        known?;
         self.ask_control_plane().await?;
         self.find_room().await
+    }
+
+    /// No trunk of LiveKit's has let it in; without any trunk it lets in everybody.
+    fn is_stranger(&self, known: &Result<(), Refused>) -> bool {
+        match known {
+            Ok(()) => self.leg.lk_trunk_id.is_none(),
+            Err(refused) => matches!(refused.outcome, InboundOutcome::NoTrunk | InboundOutcome::Dropped),
+        }
     }
 
     /// GetSIPTrunkAuthentication and, if the trunk has credentials, digest.
@@ -166,7 +185,7 @@ impl Attempt {
         let request = AdmissionRequest { correlation_id: self.correlation_id.clone(), leg: self.leg.clone() };
         let api = self.gateway.api.with_limit(ADMISSION_LIMIT);
         match api.post("/internal/v1/admission", &request).await {
-            Ok(Admission::Continue) => Ok(()),
+            Ok(Admission::Continue | Admission::Join { .. }) => Ok(()),
             Ok(Admission::Reject { code, reason }) => Err(Refused::with(InboundOutcome::NotAdmitted, code, reason)),
             Err(error) => {
                 tracing::warn!(correlation_id = %self.correlation_id, %error, "no word on admission; the call goes on");
@@ -238,6 +257,11 @@ impl Attempt {
                 report = false; // the next INVITE of this caller is the one that counts
                 None
             }
+            Answer::ChallengePhone => {
+                self.call.challenge_phone().await;
+                report = false;
+                None
+            }
             Answer::Silence if self.gateway.config.sip.hide_inbound_port => {
                 self.call.ignore();
                 None
@@ -276,6 +300,7 @@ fn leg_of(info: &InviteInfo, lk_call_id: String) -> InboundLeg {
         to: if info.to_user.is_empty() { info.request_user.clone() } else { info.to_user.clone() },
         source: info.source.to_string(),
         transport: info.transport.name().to_lowercase(),
+        extension_id: None,
     }
 }
 

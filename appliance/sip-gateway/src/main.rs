@@ -102,6 +102,7 @@ async fn start(
             tls: config.sip.tls.as_ref().map(tls).transpose().context("sip.tls")?,
             advertise: sip::Advertise::new(move |peer| advertised.sip_towards(peer)),
             user_agent: format!("ScaiBox sip-gateway/{}", env!("CARGO_PKG_VERSION")),
+            phones: config.sip.phones.clone(),
             hide: config.sip.hide_inbound_port,
         },
         ended.clone(),

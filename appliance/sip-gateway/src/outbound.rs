@@ -11,13 +11,13 @@ use livekit::{
     },
     psrpc::{ErrorCode, Registration, RpcError},
 };
-use sip::{Credentials, OutboundInvite, Transport, header};
+use sip::{Contact, Credentials, OutboundInvite, Transport, header};
 use std::{
     net::{IpAddr, SocketAddr},
     sync::Arc,
     time::Instant,
 };
-use types::control::LegEndCause;
+use types::control::{LegEndCause, PHONES_HOST};
 
 /// Serves requests until the registration is closed.
 pub async fn serve(gateway: &Arc<Gateway>) -> Registration {
@@ -29,10 +29,13 @@ async fn create(gateway: Arc<Gateway>, request: Request, deadline: Instant) -> R
     if gateway.is_stopping() {
         return Err(RpcError::unavailable("the gateway is stopping"));
     }
-    let (invite, peer) = invite_of(&gateway, &request).await?;
+    let (invites, peer) = match request.address == PHONES_HOST {
+        true => phones(&gateway, &request)?,
+        false => invite_of(&gateway, &request).await?,
+    };
     let (identity, sip_call_id, wait) =
         (request.participant_identity.clone(), request.sip_call_id.clone(), request.wait_until_answered);
-    let Dialing { leg, joined, answered } = dial(&gateway, request, invite, peer.ip()).await?;
+    let Dialing { leg, joined, answered } = dial(&gateway, request, invites, peer.ip()).await?;
     tokio::spawn(leg.run());
     let outcome = tokio::time::timeout_at(deadline.into(), if wait { answered } else { joined }).await;
     match outcome {
@@ -43,8 +46,10 @@ async fn create(gateway: Arc<Gateway>, request: Request, deadline: Instant) -> R
     }
 }
 
-/// The INVITE without its session description, and where it goes.
-async fn invite_of(gateway: &Gateway, request: &Request) -> Result<(OutboundInvite, SocketAddr), RpcError> {
+/// INVITEs without their session description, and where the first one goes.
+type Aimed = (Vec<OutboundInvite>, SocketAddr);
+
+async fn invite_of(gateway: &Gateway, request: &Request) -> Result<Aimed, RpcError> {
     if request.call_to.is_empty() || request.address.is_empty() {
         return Err(RpcError::new(ErrorCode::InvalidArgument, "sip_call_to and the trunk's address must be set"));
     }
@@ -57,7 +62,40 @@ async fn invite_of(gateway: &Gateway, request: &Request) -> Result<(OutboundInvi
     let request_uri = format!("sip:{}@{}{suffix}", request.call_to, request.address);
     let peer = gateway.endpoint.locate(&request_uri, transport).await;
     let peer = peer.map_err(|error| RpcError::unavailable(format!("the call cannot be sent: {error}")))?;
-    let from_host = match request.hostname.is_empty() {
+    let to_user = if request.to_user_override.is_empty() { &request.call_to } else { &request.to_user_override };
+    let credentials = (!request.username.is_empty())
+        .then(|| Credentials { user: request.username.clone(), password: request.password.clone() });
+    let invite = OutboundInvite {
+        request_uri,
+        from: from(gateway, request, peer),
+        to: format!("<sip:{to_user}@{}>", request.address),
+        transport,
+        credentials,
+        headers: request.headers.clone().into_iter().collect(),
+        ..OutboundInvite::default()
+    };
+    Ok((vec![invite], peer))
+}
+
+/// To every phone that is registered for the extension.
+fn phones(gateway: &Gateway, request: &Request) -> Result<Aimed, RpcError> {
+    let contacts = gateway.endpoint.contacts(&request.call_to);
+    let nobody = || RpcError::from_sip(480, "no phone of this extension is registered");
+    let peer = contacts.first().ok_or_else(nobody)?.source;
+    let invite = |contact: Contact| OutboundInvite {
+        request_uri: contact.uri.clone(),
+        from: from(gateway, request, contact.source),
+        to: format!("<{}>", contact.uri),
+        contact: Some(contact),
+        headers: request.headers.clone().into_iter().collect(),
+        ..OutboundInvite::default()
+    };
+    Ok((contacts.into_iter().map(invite).collect(), peer))
+}
+
+/// Who calls, as `peer` is shown it.
+fn from(gateway: &Gateway, request: &Request, peer: SocketAddr) -> String {
+    let host = match request.hostname.is_empty() || request.address == PHONES_HOST {
         true => host_of(gateway.addresses.sip_towards(peer.ip())),
         false => request.hostname.clone(),
     };
@@ -67,20 +105,7 @@ async fn invite_of(gateway: &Gateway, request: &Request) -> Result<(OutboundInvi
         Some(name) if name.is_empty() => String::new(),
         Some(name) => format!("{} ", header::quote(name)),
     };
-    let to_user = if request.to_user_override.is_empty() { &request.call_to } else { &request.to_user_override };
-    let credentials = (!request.username.is_empty())
-        .then(|| Credentials { user: request.username.clone(), password: request.password.clone() });
-    let invite = OutboundInvite {
-        request_uri,
-        from: format!("{display}<sip:{}@{from_host}>", request.number),
-        to: format!("<sip:{to_user}@{}>", request.address),
-        destination: Some(peer.to_string()),
-        transport,
-        credentials,
-        headers: request.headers.clone().into_iter().collect(),
-        ..OutboundInvite::default()
-    };
-    Ok((invite, peer))
+    format!("{display}<sip:{}@{host}>", request.number)
 }
 
 /// As a URI writes it.

@@ -7,7 +7,7 @@ use livekit::proto::{
     Duration as ProtoDuration, RoomConfiguration, SipHeaderOptions, SipMediaConfig, SipMediaEncryption,
     io::EvaluateSipDispatchRulesResponse, sip::InternalCreateSipParticipantRequest,
 };
-use media::sdp::Encryption;
+use media::{sdp::Encryption, srtp::Key};
 use rand::Rng;
 use sip::InviteInfo;
 use std::{collections::HashMap, time::Duration};
@@ -34,14 +34,22 @@ pub fn new_call_id() -> String {
     format!("SCL_{id}")
 }
 
+/// With new keys, for whoever can.
+pub fn encryption_if_wanted() -> Encryption {
+    Encryption::Allowed(keys())
+}
+
 /// What the trunk, the rule or the request says about encrypting the phone's audio.
 pub fn encryption(media: Option<&SipMediaConfig>) -> Encryption {
-    let keys = || Encryption::keys(|secret| rand::rng().fill(secret));
     match media.map(SipMediaConfig::encryption) {
         None | Some(SipMediaEncryption::SipMediaEncryptDisable) => Encryption::Off,
         Some(SipMediaEncryption::SipMediaEncryptAllow) => Encryption::Allowed(keys()),
         Some(SipMediaEncryption::SipMediaEncryptRequire) => Encryption::Required(keys()),
     }
+}
+
+fn keys() -> Vec<Key> {
+    Encryption::keys(|secret| rand::rng().fill(secret))
 }
 
 /// A duration of livekit-server's API; zero and negative mean "not set".

@@ -8,6 +8,7 @@
 //! - `GET  /v1/health` -> [`GatewayHealth`], `GET /v1/legs` -> `[`[`LegView`]`]`
 //! - `PUT  /v1/registrations` ([`RegistrationSet`]: all of them, the desired state) and `GET` -> `[`[`RegistrationView`]`]`
 //! - `POST /v1/registrations/{trunk_id}/refresh`: register now
+//! - `PUT  /v1/phones` ([`PhoneSet`]: all that may register, -> how many) and `GET /v1/phones/{extension_id}` -> `[`[`PhoneContact`]`]`
 //! - `POST /v1/options` ([`OptionsRequest`] -> [`OptionsAnswer`]): is anybody there?
 //! - `POST /v1/legs/{lk_call_id}/answer`, `/reject` ([`Reject`]), `/hangup`, `/hold`, `/unhold`, `/dtmf` ([`Dtmf`]) -> 204,
 //!   or [`Refusal`] with 404 (`leg_not_found`) or 409 (`leg_already_ended`, `leg_already_answered`, `leg_not_answered`)
@@ -44,14 +45,27 @@ pub struct InboundLeg {
     pub source: String,
     /// `udp`, `tcp` or `tls`.
     pub transport: String,
+    /// Whose phone it is: it has proved its password. Such a call comes by no trunk.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub extension_id: Option<ExtensionId>,
 }
 
-/// The control plane's word on an INVITE. Anything but `reject`, or no answer in 300 ms, lets it in.
+/// The control plane's word on an INVITE. Of a trunk's caller, anything but `reject`, or no answer in 300 ms, lets
+/// it in. A phone of ours needs `join`: LiveKit has no rule for it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "decision", rename_all = "snake_case")]
 pub enum Admission {
     Continue,
-    Reject { code: u16, reason: String },
+    Reject {
+        code: u16,
+        reason: String,
+    },
+    /// Into which room, and as whom.
+    Join {
+        room: String,
+        identity: String,
+        name: String,
+    },
 }
 
 /// Events in order of `seq`.
@@ -308,6 +322,37 @@ pub struct SipAnswer {
     pub code: u16,
     pub reason: String,
 }
+
+/// All desk phones that may register; the contacts of others are forgotten.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PhoneSet {
+    pub phones: Vec<PhoneAccount>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PhoneAccount {
+    pub extension_id: ExtensionId,
+    /// Unique on the box.
+    pub username: String,
+    pub password: Redacted<String>,
+}
+
+/// A phone that is registered.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PhoneContact {
+    /// Its own Contact.
+    pub uri: String,
+    /// Where it is seen from, `ip:port`.
+    pub source: String,
+    /// `udp`, `tcp` or `tls`.
+    pub transport: String,
+    pub user_agent: Option<String>,
+    pub expires_at: Timestamp,
+}
+
+/// The host of a SIP URI whose user part is an extension id: the phones that are registered for it. A
+/// name that no resolver may know (RFC 6761 section 6.4).
+pub const PHONES_HOST: &str = "phones.scaibox.invalid";
 
 /// Ask a peer for its abilities (RFC 3261 section 11), only to see whether it answers.
 #[derive(Clone, Debug, Serialize, Deserialize)]

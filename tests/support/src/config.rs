@@ -54,6 +54,7 @@ pub fn sip_gateway(plan: &Plan<'_>, tls: &Certificate) -> Value {
         },
         "sip": {
             "listen": format!("{HOST}:{}", plan.ports.sip()),
+            "phones": ["127.0.0.0/8"],
             "tls": {
                 "listen": format!("{HOST}:{}", plan.ports.sip_tls()),
                 "certificate": tls.certificate,

@@ -151,8 +151,18 @@ impl MediaSession {
 
     /// Our offer: for an INVITE, a re-INVITE, or the answer to an INVITE without a description.
     pub fn offer(&mut self) -> Vec<u8> {
-        let codecs = self.offered_codecs();
         let secured = self.local.encryption.is_required() || self.agreed.as_ref().is_some_and(|it| it.srtp.is_some());
+        self.offer_as(secured)
+    }
+
+    /// Where encryption is [`Encryption::Allowed`]: an offer that the other side can take with encryption only. If it
+    /// does not (488), [`MediaSession::offer`] is the next one.
+    pub fn offer_secured(&mut self) -> Vec<u8> {
+        self.offer_as(true)
+    }
+
+    fn offer_as(&mut self, secured: bool) -> Vec<u8> {
+        let codecs = self.offered_codecs();
         let audio = Section::Audio(Audio {
             address: self.local.address,
             protocol: if secured { "RTP/SAVP" } else { "RTP/AVP" },

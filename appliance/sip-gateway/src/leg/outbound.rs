@@ -18,9 +18,9 @@ use livekit::{
 };
 use media::{
     codec::G711,
-    sdp::{LocalMedia, MediaSession},
+    sdp::{Encryption, LocalMedia, MediaSession},
 };
-use sip::{OutboundCall, OutboundInvite};
+use sip::{OutboundCall, OutboundInvite, Transport};
 use std::{
     net::{IpAddr, SocketAddr},
     sync::Arc,
@@ -42,11 +42,11 @@ pub struct Dialing {
     pub answered: oneshot::Receiver<Outcome>,
 }
 
-/// Sends the INVITE and begins to join the room.
+/// Sends the INVITEs, of which one may be answered, and begins to join the room.
 pub async fn dial(
     gateway: &Arc<Gateway>,
     request: InternalCreateSipParticipantRequest,
-    mut invite: OutboundInvite,
+    mut invites: Vec<OutboundInvite>,
     peer: IpAddr,
 ) -> Result<Dialing, RpcError> {
     let unavailable = |what: &str, error: &dyn std::fmt::Display| RpcError::unavailable(format!("{what}: {error}"));
@@ -56,13 +56,20 @@ pub async fn dial(
     let room_socket =
         room::room_socket(gateway).await.map_err(|error| unavailable("no socket towards the room", &error))?;
     let address = SocketAddr::new(gateway.addresses.media_towards(peer), port.number);
-    let encryption = participant::encryption(request.media.as_ref());
+    let secure = invites.iter().all(by_tls);
+    let encryption = encryption(&request, secure);
     let local = LocalMedia { encryption, ..LocalMedia::new(address) };
     let mut sdp = MediaSession::new(local, rand::random::<u32>().into());
-    invite.sdp = Some(sdp.offer());
-    invite.from_tag = Some(request.sip_call_id.clone());
-    let to = invite.request_uri.clone();
-    let call = gateway.endpoint.invite(invite).await.map_err(|error| unavailable("the call cannot be sent", &error))?;
+    let secured = secure.then(|| sdp.offer_secured());
+    let offer = sdp.offer();
+    for invite in &mut invites {
+        invite.second_sdp = secured.as_ref().map(|_| offer.clone());
+        invite.sdp = Some(secured.clone().unwrap_or(offer.clone()));
+        invite.from_tag = Some(request.sip_call_id.clone());
+    }
+    let to = invites.first().map(|invite| invite.request_uri.clone()).unwrap_or_default();
+    let call =
+        gateway.endpoint.invite_all(invites).await.map_err(|error| unavailable("the call cannot be sent", &error))?;
 
     let participant = Participant::of_outbound(&request, call.call_id());
     let ws_url = Some(request.ws_url.clone()).filter(|url| !url.is_empty());
@@ -116,6 +123,18 @@ pub async fn dial(
         _port: port,
     };
     Ok(Dialing { leg, joined, answered })
+}
+
+/// A phone that registered by TLS gets its audio encrypted if it can.
+fn by_tls(invite: &OutboundInvite) -> bool {
+    invite.contact.as_ref().is_some_and(|contact| contact.transport == Transport::Tls)
+}
+
+fn encryption(request: &InternalCreateSipParticipantRequest, secure: bool) -> Encryption {
+    match participant::encryption(request.media.as_ref()) {
+        Encryption::Off if secure => participant::encryption_if_wanted(),
+        asked => asked,
+    }
 }
 
 fn limits(request: &InternalCreateSipParticipantRequest) -> Limits {

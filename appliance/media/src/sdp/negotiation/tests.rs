@@ -249,3 +249,14 @@ fn a_plain_answer_to_an_offer_with_keys_ends_the_call_only_where_encryption_is_r
     session.offer();
     assert!(session.apply_answer(offer("0", "").as_bytes()).unwrap().srtp.is_none());
 }
+
+#[test]
+fn an_offer_for_encryption_only_can_be_made_again_for_whoever_cannot() {
+    let mut session = with(Encryption::Allowed(keys()));
+    let first = String::from_utf8(session.offer_secured()).unwrap();
+    assert!(first.contains("RTP/SAVP ") && first.contains("a=crypto:1 "), "{first}");
+    let second = String::from_utf8(session.offer()).unwrap();
+    assert!(second.contains("RTP/AVP ") && second.contains("a=crypto:1 "), "{second}");
+    let agreed = session.apply_answer(offer("0", "").as_bytes()).unwrap();
+    assert_eq!(agreed.srtp, None);
+}
