@@ -12,22 +12,23 @@ from boxkit import free_port
 class Baresip:
     """`with Baresip(folder, says, target) as phone:` is a caller that speaks the samples; `heard` is what came back.
 
-    `account` are more parameters of its account (`;mediaenc=srtp-mand`), `config` more lines of its configuration.
+    Without a target it waits for calls and takes them; `aor` is then whom it registers as. `account` are more parameters of its account (`;mediaenc=srtp-mand`), `config` more lines of its configuration.
     """
 
-    def __init__(self, folder, says, target, account="", config="", modules=(), user="+31612345678"):
-        self.folder, self.target = folder, target
+    def __init__(self, folder, says, target=None, account="", config="", modules=(), aor="sip:+31612345678@127.0.0.1"):
+        self.folder, self.dial = folder, ["-e", f"/dial {target}"] if target else []
         write_wav(folder / "says.wav", says)
         loaded = "".join(f"module {name}.so\n" for name in ("g711", "aufile", "sndfile", *modules))
         (folder / "config").write_text(
             f"module_path {baresip_modules()}\n{loaded}module_app account.so\nmodule_app menu.so\nmodule_tmp uuid.so\n"
             f"sip_listen 127.0.0.1:{free_port()}\naudio_source aufile,{folder}/says.wav\naudio_player aufile,{folder}/played.wav\n"
             f"audio_alert aufile,{folder}/alert.wav\nsnd_path {folder}\nrtp_ports 40000-40100\nnet_interface 127.0.0.1\n{config}")
-        (folder / "accounts").write_text(f"<sip:{user}@127.0.0.1>;regint=0;audio_codecs=pcmu{account}\n")
+        calls = ";regint=0" if target else ";regint=60;answermode=auto"
+        (folder / "accounts").write_text(f"<{aor}>{calls};audio_codecs=pcmu{account}\n")
 
     def __enter__(self):
         self.process = subprocess.Popen(
-            ["baresip", "-f", str(self.folder), "-e", f"/dial {self.target}"],
+            ["baresip", "-f", str(self.folder), *self.dial],
             stdin=subprocess.DEVNULL, stdout=open(self.folder / "out.txt", "wb"), stderr=subprocess.STDOUT)
         return self
 

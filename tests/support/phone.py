@@ -201,6 +201,23 @@ class Phone(asyncio.DatagramProtocol):
     async def next_call(self, limit=15.0):
         return await asyncio.wait_for(self.taken.get(), limit)
 
+    async def register(self, gateway, expires=120):
+        """Tells a registrar where this phone is (0: that it is gone), with its password if asked; the final answer."""
+        uri, call_id = f"sip:{gateway[0]}", fresh("r")
+
+        def request(cseq, headers=()):
+            return Message(f"REGISTER {uri} SIP/2.0", [
+                ("Via", self.via()), ("Max-Forwards", "70"), ("From", f"<sip:{self.user}@{gateway[0]}>;tag={fresh()}"),
+                ("To", f"<sip:{self.user}@{gateway[0]}>"), ("Call-ID", call_id), ("CSeq", f"{cseq} REGISTER"),
+                ("Contact", self.contact), ("Expires", str(expires)), *headers])
+
+        answer = await self.transact(request(1), gateway)
+        if answer.status != 401 or not self.password:
+            return answer
+        challenge = digest_fields(answer.get("www-authenticate"))
+        proof = digest.authorization(self.user, self.password, "REGISTER", uri, challenge)
+        return await self.transact(request(2, [("Authorization", proof)]), gateway)
+
     async def options(self, gateway, limit=5.0):
         host, port = gateway
         request = Message(f"OPTIONS sip:{host}:{port} SIP/2.0", [
@@ -304,6 +321,7 @@ class Call:
         self.invite, self.id = request, request.get("call-id")
         self.local, self.remote = f"{request.get('to')};tag={self.tag}", request.get("from")
         self.target, self.routes = uri_of(request.get("contact")), request.all("record-route")
+        self.caller = uri_of(self.remote).removeprefix("sip:").partition("@")[0]
         self.phone.calls[self.id] = self
         await self.phone.reply(request, 180, self.peer, self.tag)
 

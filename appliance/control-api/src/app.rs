@@ -33,6 +33,8 @@ pub struct AppState {
     pub trunks_changed: Notify,
     /// Wakes whoever asks the carriers whether they are there.
     pub health_due: Notify,
+    /// Wakes whoever tells the gateway who may register.
+    pub phones_changed: Notify,
     /// Wakes whoever tells the firewall.
     pub peers_changed: Notify,
     pub guard: Guard,
@@ -66,6 +68,7 @@ impl AppState {
             readiness: Readiness::default(),
             trunks_changed: Notify::new(),
             health_due: Notify::new(),
+            phones_changed: Notify::new(),
             peers_changed: Notify::new(),
             guard: Guard::default(),
             calls: crate::calls::Calls::default(),

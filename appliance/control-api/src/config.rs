@@ -3,6 +3,7 @@
 //! The LiveKit settings may also come from the environment, under the names the platform uses; a box
 //! without them starts, serves what it can and says what is missing.
 
+use ipnet::IpNet;
 use objects::S3Config;
 use serde::Deserialize;
 use std::{net::SocketAddr, path::PathBuf};
@@ -32,6 +33,9 @@ pub struct Config {
     pub admin: Option<AdminConfig>,
     pub sip: SipConfig,
     pub rtp: RtpConfig,
+    /// From where the gateway lets desk phones register; the firewall is told once there are some.
+    #[serde(default)]
+    pub phone_networks: Vec<IpNet>,
 }
 
 #[derive(Clone, Debug, Deserialize)]

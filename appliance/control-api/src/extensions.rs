@@ -9,14 +9,14 @@ use input::read;
 use crate::{
     app::App,
     auth::{Caller, Permission},
-    error::ApiResult,
+    error::{ApiError, ApiResult, FieldError},
     extract::{Body, Id},
     nouns,
     pages::{PageQuery, Paged, Params},
 };
 use axum::{Json, extract::State, http::StatusCode};
 use store::{
-    Transaction,
+    Connection, Transaction,
     extensions::{Extension, ExtensionSpec},
 };
 use types::ExtensionId;
@@ -39,10 +39,11 @@ async fn create(State(app): State<App>, caller: Caller, body: Body) -> ApiResult
     let spec = read(body.fields()?)?;
     let write = move |tx: &Transaction<'_>, tenant| {
         check(tx, tenant, &spec)?;
+        free_username(tx, None, &spec)?;
         Ok(store::extensions::insert(tx, tenant, &spec)?)
     };
     let extension = nouns::change(&app, &caller, "extension.create", write).await?;
-    app.peers_changed.notify_one();
+    changed(&app);
     Ok((StatusCode::CREATED, Json(extension)))
 }
 
@@ -66,10 +67,11 @@ async fn update(
         let fields = body.patch(&current.spec)?.keep("sip_password", current.spec.sip_password.as_ref());
         let spec = read(fields)?;
         check(tx, tenant, &spec)?;
+        free_username(tx, Some(id), &spec)?;
         Ok(store::extensions::update(tx, tenant, id, &spec)?)
     };
     let extension = nouns::change(&app, &caller, "extension.update", write).await?;
-    app.peers_changed.notify_one();
+    changed(&app);
     Ok(Json(extension))
 }
 
@@ -77,8 +79,26 @@ async fn update(
     params(("id" = String, Path)), responses((status = 204)))]
 async fn remove(State(app): State<App>, caller: Caller, Id(id): Id<ExtensionId>) -> ApiResult<StatusCode> {
     let gone = nouns::remove::<Extension>(&app, &caller, Permission::ManageTelephony, "extension.delete", id).await?;
-    app.peers_changed.notify_one();
+    changed(&app);
     Ok(gone)
+}
+
+/// Who may register, and whose SIP the firewall lets in.
+fn changed(app: &App) {
+    app.phones_changed.notify_one();
+    app.peers_changed.notify_one();
+}
+
+/// A phone registers by its user name alone, so no two on the box share one.
+fn free_username(conn: &Connection, own: Option<ExtensionId>, spec: &ExtensionSpec) -> ApiResult<()> {
+    let Some(username) = &spec.sip_username else { return Ok(()) };
+    match store::extensions::with_username(conn, username)?.is_none_or(|holder| Some(holder) == own) {
+        true => Ok(()),
+        false => {
+            let detail = format!("another extension of this box registers as `{username}`: choose another name");
+            Err(ApiError::invalid(vec![FieldError::new("sip_username", "taken", detail)]))
+        }
+    }
 }
 
 pub fn routes() -> OpenApiRouter<App> {

@@ -1,7 +1,7 @@
 //! Whose SIP may the firewall let in? Told to `rtp-firewall` on every change and once a minute.
 //!
 //! Carriers are what trunks allow and what their server names resolved to; phones are the hosts of
-//! desk phones. It is always the whole list, so a lost message heals by itself.
+//! desk phones, and the networks that others may register from. It is always the whole list, so a lost message heals by itself.
 
 use crate::{app::App, fields::split_host_port, ready::with_causes};
 use daemon::unix_http::Client;
@@ -41,7 +41,9 @@ pub async fn run(app: App) {
 async fn tell(app: &App, firewall: &Client) -> Result<(), String> {
     let read = |conn: &Connection| Ok::<_, StoreError>((trunks::all(conn)?, extensions::desk_phones(conn)?));
     let (trunks, phones) = app.db.read(read).await.map_err(|error| error.to_string())?;
-    let peers = Peers { trunks: carriers(&trunks), phones: resolve(hosts(&phones)).await };
+    let mut networks = resolve(hosts(&phones)).await;
+    networks.extend(registrable(&phones, &app.config.phone_networks));
+    let peers = Peers { trunks: carriers(&trunks), phones: networks };
     let applied: Result<Applied, _> = firewall.put("/v1/peers", &peers).await;
     applied.map(drop).map_err(|error| with_causes("rtp-firewall", &error))
 }
@@ -68,6 +70,12 @@ fn hosts(phones: &[Extension]) -> BTreeSet<String> {
     let uris = phones.iter().filter_map(|phone| phone.spec.target.as_deref());
     let places = uris.filter_map(|uri| uri.split_once('@')).map(|(_, place)| place.split(';').next().unwrap_or(place));
     places.map(|place| split_host_port(place).0.to_owned()).collect()
+}
+
+/// Where phones may register from, as soon as there is one that may.
+fn registrable(phones: &[Extension], networks: &[IpNet]) -> Vec<IpNet> {
+    let registers = |phone: &Extension| phone.spec.target.is_none() && phone.spec.sip_username.is_some();
+    if phones.iter().any(registers) { networks.to_vec() } else { Vec::new() }
 }
 
 async fn resolve(hosts: BTreeSet<String>) -> Vec<IpNet> {

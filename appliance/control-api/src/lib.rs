@@ -34,6 +34,7 @@ mod network_info;
 mod nouns;
 mod openapi;
 mod pages;
+pub mod phones;
 pub mod ready;
 pub mod router;
 mod self_call;

@@ -1,7 +1,8 @@
 //! `control-api`: config, database, first start, sockets, reconcilers; then serve until told to stop.
 
 use control_api::{
-    app::AppState, calls, config::Config, firewall, first_start, https::Https, internal, ready, router, trunks, upkeep,
+    app::AppState, calls, config::Config, firewall, first_start, https::Https, internal, phones, ready, router, trunks,
+    upkeep,
 };
 use std::future::IntoFuture;
 use tokio::net::TcpListener;
@@ -31,6 +32,7 @@ async fn serve(config: Config, stop: CancellationToken) -> anyhow::Result<()> {
     let health = tokio::spawn(trunks::health::run(app.clone()));
     let watch = tokio::spawn(ready::watch(app.clone()));
     let upkeep = tokio::spawn(upkeep::run(app.clone()));
+    let phones = tokio::spawn(phones::run(app.clone()));
     let firewall = tokio::spawn(firewall::run(app.clone()));
     let https = https.map(|https| tokio::spawn(https.serve(router::router(app.clone()), stop.clone())));
     daemon::ready();
@@ -40,6 +42,7 @@ async fn serve(config: Config, stop: CancellationToken) -> anyhow::Result<()> {
     health.await?;
     watch.await?;
     upkeep.await?;
+    phones.await?;
     firewall.await?;
     if let Some(https) = https {
         https.await??;

@@ -38,6 +38,7 @@ fn collect() -> OpenApiRouter<App> {
         .merge(crate::trunks::routes())
         .merge(crate::dids::routes())
         .merge(crate::extensions::routes())
+        .merge(crate::phones::routes())
         .merge(crate::dialplans::routes())
         .merge(crate::calendars::routes())
         .merge(crate::bots::routes())

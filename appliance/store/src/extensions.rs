@@ -2,7 +2,7 @@
 
 use crate::{Record, StoreError, sql};
 use jiff::Timestamp;
-use rusqlite::{Connection, Row, Transaction, named_params, params};
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, named_params, params};
 use serde::{Deserialize, Serialize};
 use types::{BotId, ExtensionId, TenantId, UserId};
 use utoipa::ToSchema;
@@ -168,6 +168,24 @@ pub fn desk_phones(conn: &Connection) -> Result<Vec<Extension>, StoreError> {
     let mut statement = conn.prepare_cached("SELECT * FROM extension WHERE type = 'sip_endpoint' ORDER BY id")?;
     let rows = statement.query_map([], Extension::from_row)?;
     Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// In whatever tenant; a phone that proved its password names nothing else.
+pub fn find_anywhere(conn: &Connection, id: ExtensionId) -> Result<Option<Extension>, StoreError> {
+    let sql = "SELECT * FROM extension WHERE id = ?1";
+    Ok(conn.query_row(sql, [id.to_string()], Extension::from_row).optional()?)
+}
+
+/// Whose phones register under this name, in whatever tenant.
+pub fn with_username(conn: &Connection, username: &str) -> Result<Option<ExtensionId>, StoreError> {
+    let sql = "SELECT id FROM extension WHERE sip_username = ?1 ORDER BY id LIMIT 1";
+    Ok(conn.query_row(sql, [username], |row| sql::parse(row, "id")).optional()?)
+}
+
+/// The tenant's extension with this number.
+pub fn with_number(conn: &Connection, tenant: TenantId, number: &str) -> Result<Option<Extension>, StoreError> {
+    let sql = "SELECT * FROM extension WHERE tenant_id = ?1 AND number = ?2";
+    Ok(conn.query_row(sql, [tenant.to_string().as_str(), number], Extension::from_row).optional()?)
 }
 
 fn spec_from_row(row: &Row<'_>) -> rusqlite::Result<ExtensionSpec> {

@@ -2,19 +2,30 @@
 //!
 //! [`admit`] answers the gateway before there is a room: what is going to be rejected is rejected
 //! there, with its CDR. [`begin`] takes the call once the caller hears ringing. Both decide by
-//! [`plan`], so they cannot differ. Calls of foreign trunks are left to LiveKit.
+//! [`plan`], so they cannot differ. Calls of foreign trunks are left to LiveKit; what a desk phone of
+//! ours dials is read by [`super::desk_phone`].
 
-use super::{actor, extension, live::Live};
+mod conceive;
+mod log;
+
+use super::{
+    actor,
+    desk_phone::{self, Dialled},
+    extension,
+    live::Live,
+};
 use crate::{app::App, trunks::numbers};
 use call::{Input, Output};
+use conceive::conceive;
 use dialplan::{Calendar, Decision, Facts, Trace, evaluate};
 use jiff::Timestamp;
+use log::log_decision;
 use std::collections::BTreeMap;
 use store::{
     Connection, StoreError,
-    calls::{Call, CallKind, CallState},
     dids::Did,
-    legs::{self, Direction, Leg, LegKind, LegState},
+    extensions::Extension,
+    legs::{self, LegState},
     tenants::{self, Tenant},
     trunks::{self, Trunk},
 };
@@ -32,13 +43,20 @@ pub struct Arrival {
     pub identity: Option<String>,
 }
 
-/// Whose number it is.
-struct Found {
-    tenant: Tenant,
-    trunk: Trunk,
-    did: Did,
-    /// E.164, where the carrier's spelling could be understood.
-    caller: String,
+/// Whose call it is.
+pub(super) struct Found {
+    pub tenant: Tenant,
+    pub way: Way,
+    /// E.164, where the carrier's spelling could be understood; of a desk phone, what the other side is shown.
+    pub caller: String,
+}
+
+/// How somebody came to us.
+pub(super) enum Way {
+    /// By one of our numbers.
+    Did { trunk: Box<Trunk>, did: Box<Did> },
+    /// One of our own, who dialled this.
+    Phone { extension: Box<Extension>, dialled: Dialled },
 }
 
 /// What is going to happen.
@@ -59,7 +77,7 @@ pub async fn admit(app: &App, request: AdmissionRequest) -> Admission {
     let question = arrival.clone();
     let planned = app.db.read(move |conn| {
         let Some(found) = locate(conn, &question.leg)? else { return Ok::<_, StoreError>(None) };
-        let plan = plan(conn, &found, Timestamp::now())?;
+        let plan = plan(conn, &found, CallId::new(), Timestamp::now())?;
         Ok(Some((found, plan)))
     });
     let (found, plan) = match planned.await {
@@ -70,7 +88,7 @@ pub async fn admit(app: &App, request: AdmissionRequest) -> Admission {
             return Admission::Continue; // the room is tried; an error of ours is no verdict on the caller
         }
     };
-    let Some(reason) = plan.machine.ended() else { return Admission::Continue };
+    let Some(reason) = plan.machine.ended() else { return admitted(&found, &plan) };
     let code = reason.sip_code().unwrap_or(603);
     log_decision(&arrival, Some(&found), Some(&plan), "rejected", Some(code));
     let mut live = conceive(&arrival, &found, plan);
@@ -81,6 +99,18 @@ pub async fn admit(app: &App, request: AdmissionRequest) -> Admission {
         tracing::error!(correlation_id = %arrival.correlation_id, %error, "scaidial_call_not_stored");
     }
     Admission::Reject { code, reason: reason.as_str().to_owned() }
+}
+
+/// LiveKit has a rule for a trunk's caller; a phone of ours is told where to go.
+fn admitted(found: &Found, plan: &Plan) -> Admission {
+    match &found.way {
+        Way::Did { .. } => Admission::Continue,
+        Way::Phone { extension, .. } => Admission::Join {
+            room: plan.call.to_string(),
+            identity: format!("sip_{}", extension.spec.number),
+            name: extension.spec.name.clone(),
+        },
+    }
 }
 
 /// The caller is in the room and hears ringing. The second time it is no news.
@@ -95,7 +125,7 @@ pub async fn begin(app: &App, arrival: Arrival) -> Result<(), StoreError> {
             return Ok::<_, StoreError>(Begun::Known);
         }
         let Some(found) = locate(tx, &news.leg)? else { return Ok(Begun::Foreign) };
-        let plan = plan(tx, &found, Timestamp::now())?;
+        let plan = plan(tx, &found, call_of(&news), Timestamp::now())?;
         log_decision(&news, Some(&found), Some(&plan), "dispatched", None);
         let mut live = conceive(&news, &found, plan);
         if let Some(snapshot) = live.snapshot() {
@@ -109,6 +139,11 @@ pub async fn begin(app: &App, arrival: Arrival) -> Result<(), StoreError> {
         Begun::Known => {}
     }
     Ok(())
+}
+
+/// A room that [`admitted`] named has its call's id.
+fn call_of(arrival: &Arrival) -> CallId {
+    arrival.room.as_deref().and_then(|room| room.parse().ok()).unwrap_or_else(CallId::new)
 }
 
 enum Begun {
@@ -137,7 +172,7 @@ pub async fn refused(
         .write(move |tx| {
             let name = outcome_name(outcome);
             let found = locate(tx, &arrival.leg)?;
-            let plan = found.as_ref().map(|found| plan(tx, found, Timestamp::now())).transpose()?;
+            let plan = found.as_ref().map(|found| plan(tx, found, CallId::new(), Timestamp::now())).transpose()?;
             log_decision(&arrival, found.as_ref(), plan.as_ref(), &name, sip_code);
             let (Some(found), Some(plan)) = (found, plan) else { return Ok(()) };
             if legs::find_by_lk(tx, &arrival.leg.lk_call_id)?.is_some() {
@@ -162,42 +197,68 @@ fn outcome_name(outcome: InboundOutcome) -> String {
     name.and_then(|name| name.as_str().map(str::to_owned)).unwrap_or_default()
 }
 
-/// Ours is what came in by one of our trunks for one of its numbers.
+/// Ours is what came in by one of our trunks for one of its numbers, and what our phones dial.
 fn locate(conn: &Connection, leg: &InboundLeg) -> Result<Option<Found>, StoreError> {
+    if let Some(extension) = leg.extension_id {
+        return desk_phone::locate(conn, extension, &leg.to);
+    }
     let Some(lk_trunk_id) = &leg.lk_trunk_id else { return Ok(None) };
     let Some(trunk) = trunks::find_by_inbound(conn, lk_trunk_id)? else { return Ok(None) };
     let Some(did) = numbers::find_dialled(conn, &trunk, &leg.to)? else { return Ok(None) };
     let tenant = tenants::find(conn, trunk.tenant_id)?;
     let caller = caller_number(&leg.from, tenant.spec.country_code.as_deref());
-    Ok(Some(Found { tenant, trunk, did, caller }))
+    let way = Way::Did { trunk: Box::new(trunk), did: Box::new(did) };
+    Ok(Some(Found { tenant, way, caller }))
 }
 
-fn plan(conn: &Connection, found: &Found, now: Timestamp) -> Result<Plan, StoreError> {
+fn plan(conn: &Connection, found: &Found, call: CallId, now: Timestamp) -> Result<Plan, StoreError> {
+    let mut machine = call::Call::inbound();
+    let Routed { trace, rule, action, input } = match &found.way {
+        Way::Did { did, .. } => route(conn, found, did, now)?,
+        Way::Phone { dialled, .. } => Routed { action: dialled.kind(), ..Routed::by(dialled.input()) },
+    };
+    machine.handle(input, std::time::Duration::ZERO);
+    let outputs = settle(conn, found.tenant.id, &mut machine)?;
+    Ok(Plan { call, trace, rule, action, machine, outputs })
+}
+
+/// What the machine is to be told, and why.
+struct Routed {
+    trace: Option<Trace>,
+    rule: Option<RuleId>,
+    action: &'static str,
+    input: Input,
+}
+
+impl Routed {
+    fn by(input: Input) -> Self {
+        Self { trace: None, rule: None, action: "none", input }
+    }
+}
+
+/// By the number's dialplan.
+fn route(conn: &Connection, found: &Found, did: &Did, now: Timestamp) -> Result<Routed, StoreError> {
     let tenant = found.tenant.id;
-    let dialplan = match found.did.spec.dialplan_id.filter(|_| found.did.spec.enabled) {
+    let dialplan = match did.spec.dialplan_id.filter(|_| did.spec.enabled) {
         Some(id) => store::dialplans::load(conn, tenant, id)?,
         None => None,
     };
-    let mut machine = call::Call::inbound();
-    let (mut trace, mut rule, mut action, mut input) = (None, None, "none", Input::NoRuleMatched);
-    if let Some(dialplan) = dialplan {
-        let facts = Facts {
-            did_id: Some(found.did.id),
-            extension_id: None,
-            caller: found.caller.clone(),
-            at: now,
-            calendars: calendars(conn, tenant)?,
-        };
-        let (decision, how) = evaluate(&dialplan, &facts);
-        trace = Some(how);
-        if let Decision::Matched { rule_id, action: matched } = decision {
-            (rule, action) = (Some(rule_id), matched.kind());
-            input = Input::Routed(matched);
+    let Some(dialplan) = dialplan else { return Ok(Routed::by(Input::NoRuleMatched)) };
+    let facts = Facts {
+        did_id: Some(did.id),
+        extension_id: None,
+        caller: found.caller.clone(),
+        at: now,
+        calendars: calendars(conn, tenant)?,
+    };
+    let (decision, trace) = evaluate(&dialplan, &facts);
+    let routed = match decision {
+        Decision::Matched { rule_id, action } => {
+            Routed { rule: Some(rule_id), action: action.kind(), ..Routed::by(Input::Routed(action)) }
         }
-    }
-    machine.handle(input, std::time::Duration::ZERO);
-    let outputs = settle(conn, tenant, &mut machine)?;
-    Ok(Plan { call: CallId::new(), trace, rule, action, machine, outputs })
+        Decision::NoRuleMatched => Routed::by(Input::NoRuleMatched),
+    };
+    Ok(Routed { trace: Some(trace), ..routed })
 }
 
 /// Answers what the machine asks of the database, until it asks no more.
@@ -226,74 +287,6 @@ pub fn calendars(conn: &Connection, tenant: TenantId) -> Result<BTreeMap<types::
         (stored.id, Calendar { timezone: stored.spec.timezone, dates })
     };
     Ok(all.into_iter().map(translate).collect())
-}
-
-fn conceive(arrival: &Arrival, found: &Found, plan: Plan) -> Live {
-    let now = Timestamp::now();
-    let call = Call {
-        id: plan.call,
-        tenant_id: found.tenant.id,
-        kind: CallKind::Phone,
-        direction: Direction::Inbound,
-        trunk_id: Some(found.trunk.id),
-        did_id: Some(found.did.id),
-        caller: found.caller.clone(),
-        callee: found.did.spec.number.as_str().to_owned(),
-        from_extension_id: None,
-        extension_id: None,
-        user_id: None,
-        dialplan_id: found.did.spec.dialplan_id,
-        matched_rule_id: plan.rule,
-        state: CallState::Routing,
-        started_at: now,
-        answered_at: None,
-        ended_at: None,
-        end_reason: None,
-        end_code: None,
-        sip_code: None,
-        room: arrival.room.clone(),
-        correlation_id: arrival.correlation_id.clone(),
-        trace: plan.trace.as_ref().and_then(|trace| serde_json::to_value(trace).ok()),
-        machine: None,
-    };
-    let mut leg = Leg::new(call.id, call.tenant_id, 0, LegKind::Sip, LegState::Ringing, now);
-    leg.direction = Some(Direction::Inbound);
-    leg.lk_call_id = Some(arrival.leg.lk_call_id.clone());
-    leg.sip_call_id = Some(arrival.leg.sip_call_id.clone());
-    leg.identity = arrival.identity.clone();
-    leg.address = Some(found.caller.clone());
-    leg.trunk_id = Some(found.trunk.id);
-    let mut live = Live::new(call, vec![leg], plan.machine);
-    live.apply(plan.outputs);
-    live
-}
-
-/// Every inbound INVITE has this line, whatever became of it.
-fn log_decision(arrival: &Arrival, found: Option<&Found>, plan: Option<&Plan>, outcome: &str, sip_code: Option<u16>) {
-    let rule = plan.and_then(|plan| plan.rule).map(|rule| rule.to_string());
-    let did = found.map(|found| found.did.id.to_string());
-    let reason = plan.and_then(|plan| plan.machine.ended()).map(EndReason::as_str);
-    let call = plan.map(|plan| plan.call.to_string());
-    tracing::info!(
-        correlation_id = %arrival.correlation_id, call.id = call, lk_call_id = arrival.leg.lk_call_id, outcome,
-        sip_code, did.id = did, rule.id = rule, action = plan.map(|plan| plan.action), end_reason = reason,
-        source = arrival.leg.source, "scaidial_inbound_dispatch_decision"
-    );
-    if reason == Some(EndReason::NoRuleMatched.as_str()) {
-        let rules = plan.map(|plan| why_not(plan.trace.as_ref()));
-        tracing::warn!(
-            correlation_id = %arrival.correlation_id, call.id = call, did.id = did, rules, "scaidial_dialplan_no_match"
-        );
-    }
-}
-
-/// Each rule that was tried with its reason code; numbers stay in the trace, out of the log.
-fn why_not(trace: Option<&Trace>) -> String {
-    let Some(trace) = trace else { return "the number has no dialplan".to_owned() };
-    let code = |entry: &dialplan::TraceEntry| serde_json::to_value(entry.reason).unwrap_or_default();
-    let each =
-        trace.rules.iter().map(|entry| format!("{}={}", entry.rule_id, code(entry).as_str().unwrap_or_default()));
-    each.collect::<Vec<_>>().join(" ")
 }
 
 /// The E.164 number behind a carrier's spelling; what cannot be understood stays as it came.

@@ -164,8 +164,10 @@ fn owner(conn: &Connection, voicemail: &RecordedVoicemail) -> Result<Option<User
     }
 }
 
-/// A new start of the gateway: the phones it does not have are gone.
+/// A new start of the gateway: the legs it does not have are gone, and it has to be told of trunks and phones.
 async fn gateway_started(app: &App, legs: Vec<String>) -> Result<(), StoreError> {
+    app.trunks_changed.notify_one();
+    app.phones_changed.notify_one();
     for handle in app.calls.all() {
         let legs = legs.clone();
         handle.tell(move |live| super::restart::end_missing(live, &legs, EndReason::GatewayRestart)).await;

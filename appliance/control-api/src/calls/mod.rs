@@ -1,6 +1,6 @@
 //! What goes on in a call, from the first word of the gateway to its CDR.
 //!
-//! `inbound` and `outbound` begin calls, `live` holds one, `actor` serialises what happens to it,
+//! `inbound` (with `desk_phone`) and `outbound` begin calls, `live` holds one, `actor` serialises what happens to it,
 //! `effects` and `phone` do what it wants, `ingest` and `webhook` bring the news, `control` is what
 //! people do to it, `restart` takes up what went on while we were away. The decisions themselves are
 //! pure: crates `dialplan` and `call`.
@@ -8,6 +8,7 @@
 mod actor;
 mod control;
 mod csv;
+mod desk_phone;
 mod effects;
 mod extension;
 mod http;

@@ -1,6 +1,7 @@
 //! How is a phone dialled into a call's room?
 //!
-//! A number goes through the tenant's oldest synced trunk. A SIP URI goes straight to its host.
+//! A number goes through the tenant's oldest synced trunk. A SIP URI goes straight to its host, one of
+//! [`PHONES_HOST`] to the phones that are registered.
 
 use super::effects::Scene;
 use crate::app::LiveKit;
@@ -9,8 +10,8 @@ use dialplan::Destination;
 use livekit::api::ApiError;
 use livekit_protocol::{CreateSipParticipantRequest, SipOutboundConfig, SipTransport};
 use std::{collections::HashMap, time::Duration};
-use store::{StoreError, dids, trunks};
-use types::{LegId, TrunkId};
+use store::{StoreError, dids, extensions::Extension, trunks};
+use types::{LegId, TrunkId, control::PHONES_HOST};
 
 /// Through what, and as whom?
 struct Route {
@@ -32,7 +33,15 @@ pub async fn dial(scene: &Scene, livekit: &LiveKit, party: Party, leg: LegId, to
     };
     let mut trunk = None;
     match &to {
-        Destination::Uri(uri) => aim_at_uri(&mut request, uri),
+        Destination::Uri(uri) => {
+            aim_at_uri(&mut request, uri);
+            request.sip_number = scene.caller.clone();
+            match is_ours(scene, uri).await {
+                Ok(true) => {}
+                Ok(false) => return scene.tell(Input::PartyFailed(party, Failure::Unavailable)).await,
+                Err(error) => return not_read(scene, party, &error).await,
+            }
+        }
         Destination::Number(number) => match route(scene).await {
             Ok(Some(route)) => {
                 request.sip_trunk_id = route.sip_trunk_id;
@@ -41,15 +50,33 @@ pub async fn dial(scene: &Scene, livekit: &LiveKit, party: Party, leg: LegId, to
                 trunk = Some(route.trunk);
             }
             Ok(None) => return scene.tell(Input::PartyFailed(party, Failure::NoTrunk)).await,
-            Err(error) => {
-                scene.warn("scaidial_trunk_not_read", &error);
-                return scene.tell(Input::PartyFailed(party, Failure::Unavailable)).await;
-            }
+            Err(error) => return not_read(scene, party, &error).await,
         },
     }
     match livekit.api.create_sip_participant(&request).await {
         Ok(info) => dialling(scene, livekit, party, leg, trunk, info.sip_call_id).await,
         Err(error) => refused(scene, party, &error).await,
+    }
+}
+
+async fn not_read(scene: &Scene, party: Party, error: &StoreError) {
+    scene.warn("scaidial_trunk_not_read", error);
+    scene.tell(Input::PartyFailed(party, Failure::Unavailable)).await;
+}
+
+/// Registered phones ring for their own tenant only.
+async fn is_ours(scene: &Scene, uri: &str) -> Result<bool, StoreError> {
+    let place = uri.split_once(':').map_or(uri, |(_, place)| place);
+    let Some((extension, host)) = place.split_once('@') else { return Ok(true) };
+    if !host.to_ascii_lowercase().starts_with(PHONES_HOST) {
+        return Ok(true);
+    }
+    let (tenant, extension) = (scene.tenant, extension.to_owned());
+    let found = scene.app.db.read(move |conn| store::find::<Extension>(conn, tenant, &extension)).await;
+    match found {
+        Ok(_) => Ok(true),
+        Err(StoreError::NotFound { .. }) => Ok(false),
+        Err(error) => Err(error),
     }
 }
 

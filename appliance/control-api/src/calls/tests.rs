@@ -1,6 +1,7 @@
 //! Calls through the real router and the real database.
 
 mod bed;
+mod desk_phone;
 
 use axum::{
     body::Body,

@@ -73,6 +73,7 @@ async fn sip_joined(app: &App, room: String, participant: ParticipantInfo) -> Ap
         to: attribute("sip.trunkPhoneNumber").unwrap_or_default(),
         source: attribute("sip.hostname").unwrap_or_default(),
         transport: String::new(),
+        extension_id: None,
         lk_call_id,
     };
     let correlation_id = correlation_of(app, &leg.lk_call_id).await;

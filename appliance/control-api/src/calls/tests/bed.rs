@@ -380,6 +380,7 @@ pub fn leg(lk_call_id: &str) -> InboundLeg {
         to: "0031201234567".into(),
         source: "192.0.2.7:5060".into(),
         transport: "udp".into(),
+        extension_id: None,
     }
 }
 
