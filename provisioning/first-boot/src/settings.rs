@@ -30,6 +30,8 @@ pub struct Name(pub String);
 pub struct Sip {
     /// Say nothing to callers that no trunk lets in.
     pub hide_inbound_port: bool,
+    /// From where desk phones may register.
+    pub phone_networks: Vec<IpNet>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -67,7 +69,7 @@ impl Default for Name {
 
 impl Default for Sip {
     fn default() -> Self {
-        Self { hide_inbound_port: true }
+        Self { hide_inbound_port: true, phone_networks: private() }
     }
 }
 
@@ -79,14 +81,18 @@ impl Default for Network {
 }
 
 impl Default for Firewall {
-    /// Private and link-local networks.
     fn default() -> Self {
-        let v4 = [([10, 0, 0, 0], 8), ([172, 16, 0, 0], 12), ([192, 168, 0, 0], 16), ([169, 254, 0, 0], 16)];
-        let v6 = [([0xfc00, 0, 0, 0, 0, 0, 0, 0], 7), ([0xfe80, 0, 0, 0, 0, 0, 0, 0], 10)];
-        let v4 = v4.map(|(address, bits)| IpNet::new_assert(IpAddr::from(address), bits));
-        let v6 = v6.map(|(address, bits): ([u16; 8], u8)| IpNet::new_assert(IpAddr::from(address), bits));
-        Self { management: v4.into_iter().chain(v6).collect() }
+        Self { management: private() }
     }
+}
+
+/// Private and link-local networks.
+fn private() -> Vec<IpNet> {
+    let v4 = [([10, 0, 0, 0], 8), ([172, 16, 0, 0], 12), ([192, 168, 0, 0], 16), ([169, 254, 0, 0], 16)];
+    let v6 = [([0xfc00, 0, 0, 0, 0, 0, 0, 0], 7), ([0xfe80, 0, 0, 0, 0, 0, 0, 0], 10)];
+    let v4 = v4.map(|(address, bits)| IpNet::new_assert(IpAddr::from(address), bits));
+    let v6 = v6.map(|(address, bits): ([u16; 8], u8)| IpNet::new_assert(IpAddr::from(address), bits));
+    v4.into_iter().chain(v6).collect()
 }
 
 impl Default for Update {
@@ -233,6 +239,7 @@ mod tests {
         assert!(loaded.problem.is_none());
         assert!(loaded.settings.sip.hide_inbound_port);
         assert_eq!(loaded.settings.firewall.management.len(), 6);
+        assert_eq!(loaded.settings.sip.phone_networks, loaded.settings.firewall.management);
     }
 
     #[test]
@@ -241,6 +248,7 @@ mod tests {
             name = "Front desk"
             [sip]
             hide_inbound_port = false
+            phone_networks = ["10.2.0.0/16", "203.0.113.9/32"]
             [network]
             stun_servers = ["stun.example:3478"]
             http_echo = ["https://echo.example/"]
@@ -263,6 +271,7 @@ mod tests {
         for (text, expected) in [
             ("nmae = \"x\"", "unknown field `nmae`"),
             ("[sip]\nhide_inbound_port = \"no\"", "hide_inbound_port"),
+            ("[sip]\nphone_networks = [\"10.0.0.1/33\"]", "phone_networks"),
             ("name = \"\"", "name is ``: write 1 to 63 characters"),
             (
                 "[network]\nstun_servers = [\"stun.example\"]",

@@ -18,6 +18,7 @@ pub fn sip_gateway(facts: &Facts<'_>) -> Value {
         "sip": {
             "listen": format!("0.0.0.0:{}", ports::SIP),
             "hide_inbound_port": facts.settings.sip.hide_inbound_port,
+            "phones": facts.settings.sip.phone_networks,
             "tls": {
                 "listen": format!("0.0.0.0:{}", ports::SIP_TLS),
                 "certificate": credential("sip-gateway", "tls.crt"),
@@ -55,6 +56,7 @@ pub fn control_api(facts: &Facts<'_>) -> Value {
         "livekit": livekit,
         "s3": s3(facts),
         "sip": { "host": host(&facts.here.addresses), "port": ports::SIP, "tls_port": ports::SIP_TLS },
+        "phone_networks": facts.settings.sip.phone_networks,
         "rtp": { "start": ports::RTP.0, "end": ports::RTP.1 },
     })
 }
