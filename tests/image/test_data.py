@@ -1,7 +1,5 @@
 """Does a box's data survive the box?  Machine A is saved and thrown away, machine B becomes A, then as new again."""
 
-import shutil
-
 import pytest
 from guest import CACHE, Guest
 from remote_box import RemoteBox
@@ -9,15 +7,6 @@ from remote_box import RemoteBox
 BOOT_LIMIT = 600
 PASSPHRASE = b"correct horse battery staple\n"
 SPARE = "0f3e6a52-7a0e-4b0c-9a51-7d2d4f1d2c34"
-
-
-@pytest.fixture(scope="module")
-def work():
-    folder = CACHE / "image/guests/data-work"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    yield folder
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 def new_box(images, name, **options):

@@ -1,9 +1,6 @@
 """Does a box without a network to the vendor take its update from a stick, and does it go back when it is told to?"""
 
-import shutil
-
 import pytest
-from boxkit import until
 from channel import Channel, stick
 from guest import CACHE, Guest
 from remote_box import RemoteBox
@@ -13,17 +10,13 @@ UPDATE_LIMIT = 1200
 
 
 @pytest.fixture(scope="module")
-def image(lan, images):
+def image(lan, images, work):
     """A disk image with version 2 on it, as a technician would carry it."""
-    folder = CACHE / "image/guests/stick-work"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    channel = Channel(folder)
+    channel = Channel(work)
     channel.server.shutdown()
-    channel.publish("2", images, folder)
-    stick(channel.folder, folder / "stick.img")
-    yield folder / "stick.img"
-    shutil.rmtree(folder, ignore_errors=True)
+    channel.publish("2", images, work)
+    stick(channel.folder, work / "stick.img")
+    return work / "stick.img"
 
 
 @pytest.fixture(scope="module")
@@ -46,12 +39,7 @@ def box(guest, tmp_path_factory):
 
 def blessed(box, version):
     """The update status once this version has proved itself."""
-
-    def look():
-        now = box.api.get("/v1/update", timeout=60)
-        return now if now["blessed"] and now["current"] == version else None
-
-    return until(look, BOOT_LIMIT, f"version {version} is blessed", every=1)
+    return box.update(lambda now: now["blessed"] and now["current"] == version, f"version {version} is blessed")
 
 
 def restarts_as(guest, box, version, mark):

@@ -4,8 +4,6 @@ One machine through five boots: 1 -> 2 (blessed by its call to itself) -> 3 (its
 In between the plug is pulled while version 2 is being written.
 """
 
-import shutil
-
 import pytest
 from boxkit import until
 from channel import Channel
@@ -30,15 +28,6 @@ ExecStart=/bin/bash -c '. /usr/lib/os-release; next=$((IMAGE_VERSION + 1)); \
   [ -n "$cut" ] || { touch /var/lib/scaibox/tried-$next; sync; }; \
   scaibox update apply $next --now; echo OPERATOR asked for $next'
 """
-
-
-@pytest.fixture(scope="module")
-def work():
-    folder = CACHE / "image/guests/update-work"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    yield folder
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +61,7 @@ def test_version_1_is_claimed_and_takes_a_message(guest, box, tmp_path):
 def test_a_power_cut_while_version_2_is_written_leaves_version_1(guest, box, channel, images, work):
     channel.publish("2", images, work)
     guest.wait_for(r"OPERATOR asked for 2", UPDATE_LIMIT)
-    once(box, lambda now: now["state"] == "installing", "version 2 is being written", UPDATE_LIMIT, every=0.5)
+    box.update(lambda now: now["state"] == "installing", "version 2 is being written", UPDATE_LIMIT, every=0.5)
     guest.cut_power()
     mark = guest.mark()
     guest.start()
@@ -85,7 +74,7 @@ def test_a_power_cut_while_version_2_is_written_leaves_version_1(guest, box, cha
 def test_version_2_takes_over_once_its_call_to_itself_went_through(guest, box):
     guest.wait_for(r"ScaiBox 2: ready", UPDATE_LIMIT, since=box.mark)
     box.answers()
-    now = once(box, lambda now: now["blessed"] and now["current"] == "2", "version 2 is blessed")
+    now = box.update(lambda now: now["blessed"] and now["current"] == "2", "version 2 is blessed")
     assert box.seconds_of_tone() >= 5
     assert now["failed"] == []
 
@@ -96,7 +85,7 @@ def test_version_3_whose_gateway_is_broken_gives_way_to_version_2_by_itself(gues
     guest.wait_for(r"OPERATOR asked for 3", UPDATE_LIMIT, since=mark)
     guest.wait_for(r"ScaiBox 2: ready", UPDATE_LIMIT + 2 * BOOT_LIMIT, since=guest.mark())
     box.answers()
-    now = once(box, lambda now: now["failed"], "the failure is reported")
+    now = box.update(lambda now: now["failed"], "the failure is reported")
     failed = now["failed"]
     assert [one["version"] for one in failed] == ["3"]
     assert "gateway" in failed[0]["reason"], failed
@@ -105,16 +94,3 @@ def test_version_3_whose_gateway_is_broken_gives_way_to_version_2_by_itself(gues
     box.leave_tone(box.number, tmp_path)
     until(lambda: len(box.messages()) == 2, BOOT_LIMIT, "the second message is stored", every=1)
     assert box.seconds_of_tone() >= 5
-
-
-def once(box, holds, why, limit=BOOT_LIMIT, every=1):
-    """What the API says of updates as soon as it fits; the box may be away meanwhile."""
-
-    def look():
-        try:
-            now = box.api.get("/v1/update", timeout=60)
-        except (OSError, AssertionError):
-            return None
-        return now if holds(now) else None
-
-    return until(look, limit, why, every)

@@ -39,6 +39,18 @@ class RemoteBox:
 
         return until(health, limit, f"{self.origin} answers", every=1)
 
+    def update(self, holds, why, limit=5 * SLOW, every=1):
+        """What the API says of updates as soon as it holds; the box may be away meanwhile."""
+
+        def look():
+            try:
+                now = self.api.get("/v1/update", timeout=60)
+            except (OSError, AssertionError):
+                return None
+            return now if holds(now) else None
+
+        return until(look, limit, why, every)
+
     def claim(self, code, email="operator@example.com"):
         password = secrets.token_urlsafe(12)
         answer = self.api.raw("POST", "/v1/setup/claim", json={"code": code, "email": email, "password": password}, timeout=SLOW)
