@@ -5,7 +5,7 @@
 //! that the sender is told.
 
 use crate::guard::MAX_MESSAGE;
-use crate::message::find;
+use crate::message::{find, split};
 
 #[derive(Debug, PartialEq, Eq)]
 pub enum Frame {
@@ -30,7 +30,7 @@ pub fn next_frame(buffer: &[u8]) -> Frame {
     let Some(end) = find(buffer, b"\r\n\r\n").map(|at| at + 4) else {
         return if buffer.len() > MAX_MESSAGE { Frame::Broken(buffer.len()) } else { Frame::More };
     };
-    match content_length(&buffer[..end]) {
+    match body_length(&buffer[..end]) {
         Some(length) if end + length > MAX_MESSAGE => Frame::Broken(end),
         Some(length) if buffer.len() < end + length => Frame::More,
         Some(length) => Frame::Message(end + length),
@@ -38,17 +38,13 @@ pub fn next_frame(buffer: &[u8]) -> Frame {
     }
 }
 
-/// 0 when the field is missing, `None` when it is no number.
-fn content_length(head: &[u8]) -> Option<usize> {
-    let head = String::from_utf8_lossy(head);
-    for line in head.lines().skip(1) {
-        let Some((name, value)) = line.split_once(':') else { continue };
-        let name = name.trim();
-        if name.eq_ignore_ascii_case("content-length") || name.eq_ignore_ascii_case("l") {
-            return value.trim().parse().ok();
-        }
-    }
-    Some(0)
+/// `None` when the fields do not say it. A message without a length has no body, unless it names the type of one.
+fn body_length(head: &[u8]) -> Option<usize> {
+    let headers = split(head)?.headers;
+    let mut lengths = headers.all("Content-Length");
+    let Some(length) = lengths.next() else { return headers.first("Content-Type").is_none().then_some(0) };
+    let told = !length.is_empty() && length.bytes().all(|b| b.is_ascii_digit()) && lengths.all(|other| other == length);
+    length.parse().ok().filter(|_| told)
 }
 
 #[cfg(test)]
@@ -64,6 +60,13 @@ mod tests {
     }
 
     #[test]
+    fn a_folded_length_counts_and_a_missing_one_means_no_body() {
+        for head in ["X a SIP/2.0\r\nContent-Length:\r\n  0\r\n\r\n", "X a SIP/2.0\r\nTo: a\r\n\r\n"] {
+            assert_eq!(next_frame(head.as_bytes()), Frame::Message(head.len()));
+        }
+    }
+
+    #[test]
     fn keep_alives_are_no_messages() {
         assert_eq!(next_frame(b"\r\n\r\n"), Frame::Ping);
         assert_eq!(next_frame(b"\r\n"), Frame::More);
@@ -71,9 +74,9 @@ mod tests {
     }
 
     #[test]
-    fn a_length_that_is_no_number_or_too_large_breaks_the_stream() {
-        for bad in ["-1", "abc", "99999999"] {
-            let head = format!("X a SIP/2.0\r\nContent-Length: {bad}\r\n\r\n");
+    fn a_length_that_nobody_can_tell_breaks_the_stream() {
+        for bad in ["l: -1", "l: +1", "l:", "l: abc", "l: 99999999", "l: 5\r\nContent-Length: 6", "c: text/plain"] {
+            let head = format!("X a SIP/2.0\r\n{bad}\r\n\r\n");
             assert_eq!(next_frame(head.as_bytes()), Frame::Broken(head.len()), "{bad}");
         }
         assert!(matches!(next_frame(&vec![b'x'; MAX_MESSAGE + 1]), Frame::Broken(_)));

@@ -22,7 +22,7 @@ pub mod digest;
 mod endpoint;
 mod error;
 mod fork;
-mod framing;
+pub mod framing;
 pub mod guard;
 pub mod header;
 mod ids;
