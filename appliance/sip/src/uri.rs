@@ -1,5 +1,7 @@
 //! Which user, host and port does a SIP URI name?
 
+use std::borrow::Cow;
+
 /// `sip:user@host:port;params`, `sips:` alike, and `tel:` with the number as its user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SipUri {
@@ -35,7 +37,12 @@ impl SipUri {
         let user = user.split(';').next().unwrap_or(user);
         let place = place.split('?').next().unwrap_or(place);
         let mut parts = place.split(';');
-        let (host, port) = split_host_port(parts.next()?)?;
+        let place = parts.next()?;
+        // Without brackets nobody knows where the port begins (RFC 5118 section 4.2).
+        if place.parse::<std::net::Ipv6Addr>().is_ok() {
+            return None;
+        }
+        let (host, port) = split_host_port(place)?;
         let params = parts.map(crate::header::split_param).map(|(name, value)| (name.to_owned(), value)).collect();
         Some(SipUri { scheme, user: unescape(user), host, port, params })
     }
@@ -66,6 +73,7 @@ pub fn split_host_port(text: &str) -> Option<(String, Option<u16>)> {
     if text.parse::<std::net::Ipv6Addr>().is_ok() {
         return Some((text.to_owned(), None));
     }
+    let text = one_colon_less(text);
     let (host, port) = match text.strip_prefix('[') {
         Some(rest) => {
             let (host, after) = rest.split_once(']')?;
@@ -74,7 +82,7 @@ pub fn split_host_port(text: &str) -> Option<(String, Option<u16>)> {
         }
         None => match text.split_once(':') {
             Some((host, port)) => (host, Some(port)),
-            None => (text, None),
+            None => (text.as_ref(), None),
         },
     };
     let valid = |b: u8| b.is_ascii_alphanumeric() || b"-._:".contains(&b);
@@ -86,6 +94,14 @@ pub fn split_host_port(text: &str) -> Option<(String, Option<u16>)> {
         Some(port) => Some(port.parse::<u16>().ok().filter(|port| *port > 0)?),
     };
     Some((host.to_owned(), port))
+}
+
+/// RFC 3261's grammar made some write `:::` for `::` in brackets; it can be read (RFC 5118 section 4.10).
+pub(crate) fn one_colon_less(text: &str) -> Cow<'_, str> {
+    match text.find('[').filter(|at| text[*at..].contains(":::")) {
+        Some(at) => format!("{}{}", &text[..at], text[at..].replacen(":::", "::", 1)).into(),
+        None => text.into(),
+    }
 }
 
 /// A host as it stands in a URI: IPv6 in brackets.
@@ -114,7 +130,19 @@ mod tests {
 
     #[test]
     fn what_is_no_address_gives_none() {
-        for bad in ["", "sip:", "sip:a@", "http:x", "sip:a@b c", "sip:a@b:99999", "sip:a@b:", "sip:<a@b>", "a@b"] {
+        for bad in [
+            "",
+            "sip:",
+            "sip:a@",
+            "http:x",
+            "sip:a@b c",
+            "sip:a@b:99999",
+            "sip:a@b:",
+            "sip:<a@b>",
+            "a@b",
+            "sip:::1",
+            "sip:2001:db8::10",
+        ] {
             assert_eq!(SipUri::parse(bad), None, "{bad}");
         }
     }
@@ -123,6 +151,7 @@ mod tests {
     fn ipv6_hosts_need_brackets_before_a_port() {
         assert_eq!(split_host_port("[2001:db8::1]:5060"), Some(("2001:db8::1".into(), Some(5060))));
         assert_eq!(split_host_port("::1"), Some(("::1".into(), None)));
+        assert_eq!(split_host_port("[2001:db8:::1]:5060"), Some(("2001:db8::1".into(), Some(5060))));
         assert_eq!(bracketed("::1"), "[::1]");
     }
 }
