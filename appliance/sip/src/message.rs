@@ -182,7 +182,9 @@ pub(crate) fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
 fn take_line(headers: &mut Headers, line: &str) -> bool {
     if line.starts_with([' ', '\t']) {
         let Some((_, value)) = headers.0.last_mut() else { return false };
-        value.push(' ');
+        if !value.is_empty() && !line.trim().is_empty() {
+            value.push(' ');
+        }
         value.push_str(line.trim());
         return true;
     }
@@ -234,6 +236,7 @@ pub fn reason_phrase(code: u16) -> &'static str {
         403 => "Forbidden",
         404 => "Not Found",
         405 => "Method Not Allowed",
+        406 => "Not Acceptable",
         407 => "Proxy Authentication Required",
         408 => "Request Timeout",
         413 => "Request Entity Too Large",
@@ -273,7 +276,8 @@ mod tests {
 
     #[test]
     fn compact_names_and_folded_lines_are_read_as_their_long_form() {
-        let raw = split(b"OPTIONS sip:a SIP/2.0\r\nv: SIP/2.0/UDP h\r\n ;branch=z9\r\nI:  abc\r\n\r\nbody").unwrap();
+        let raw =
+            split(b"OPTIONS sip:a SIP/2.0\r\nv: SIP/2.0/UDP h\r\n ;branch=z9\r\nI:\r\n  abc\r\n \r\n\r\nbody").unwrap();
         assert_eq!(raw.headers.first("Via"), Some("SIP/2.0/UDP h ;branch=z9"));
         assert_eq!(raw.headers.first("call-id"), Some("abc"));
         assert_eq!(raw.body, b"body");
