@@ -12,8 +12,13 @@ use crate::session_timer;
 pub const MAX_MESSAGE: usize = 65_535;
 const MAX_HEADERS: usize = 256;
 
-/// Methods the endpoint handles; the rest is answered 405.
+const MAX_METHOD: usize = 128;
+const SDP: &str = "application/sdp";
+
+/// Methods the endpoint handles.
 pub const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, NOTIFY, INFO, UPDATE, REGISTER";
+/// Methods it knows and does not handle: 405. What nobody knows is answered 501.
+const OTHERS: &str = "PRACK, SUBSCRIBE, PUBLISH, MESSAGE, REFER";
 
 #[derive(Debug, PartialEq, Eq)]
 pub enum Verdict {
@@ -53,16 +58,9 @@ fn judge_response(mut raw: Raw) -> Verdict {
 }
 
 fn judge_request(mut raw: Raw) -> Verdict {
-    let words: Vec<&str> = raw.start.split(' ').collect();
-    let (Some(method), Some(version)) = (words.first(), words.last().filter(|_| words.len() >= 3)) else {
-        return Verdict::Drop("no request line");
-    };
-    if !is_method(method) || !version.to_ascii_uppercase().starts_with("SIP/") {
-        return Verdict::Drop("no request line");
-    }
-    let (method, version) = (method.to_string(), version.to_string());
-    let uri = words[1..words.len() - 1].join(" ");
-    let fault = request_fault(&raw, &method, &uri, &version);
+    let Some((method, uri, version)) = request_line(&raw.start) else { return Verdict::Drop("no request line") };
+    let fault = request_fault(&raw, method, uri, version);
+    let (method, uri) = (method.to_owned(), crate::uri::one_colon_less(uri).into_owned());
     let whole = cut_body(&mut raw);
     let request = Request { method, uri, headers: raw.headers, body: raw.body };
     match fault {
@@ -70,6 +68,15 @@ fn judge_request(mut raw: Raw) -> Verdict {
         None if !whole => refuse(&request, Fault::bad("Content-Length does not fit the body")),
         None => Verdict::Request(request),
     }
+}
+
+/// Method, Request-URI and version. White space that does not belong there stays with its neighbour.
+fn request_line(line: &str) -> Option<(&str, &str, &str)> {
+    let (method, rest) = line.split_once(' ')?;
+    let (uri, version) = rest.split_at(rest.trim_end().rfind(' ')?);
+    let version = &version[1..];
+    let sip = version.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("SIP/"));
+    (is_method(method) && sip).then_some((method, uri, version))
 }
 
 /// What is wrong, in the order in which it should be told.
@@ -90,17 +97,22 @@ impl Fault {
 }
 
 fn request_fault(raw: &Raw, method: &str, uri: &str, version: &str) -> Option<Fault> {
-    if !version.eq_ignore_ascii_case("SIP/2.0") {
+    if !version.trim_end().eq_ignore_ascii_case("SIP/2.0") {
         return Some(Fault::code(505, "Version Not Supported"));
+    }
+    if version.ends_with(char::is_whitespace) {
+        return Some(Fault::bad("White space ends the request line"));
     }
     if raw.damaged {
         return Some(Fault::bad("A header line is damaged"));
     }
     fault(raw)
-        .or_else(|| method_fault(raw, method))
+        .or_else(|| sense_fault(raw, method))
         .or_else(|| uri_fault(uri))
+        .or_else(|| method_fault(method))
         .or_else(|| hops_fault(raw))
         .or_else(|| extension_fault(raw, method))
+        .or_else(|| accept_fault(raw, method))
         .or_else(|| session_fault(raw, method))
 }
 
@@ -140,17 +152,29 @@ fn via_fault(raw: &Raw) -> Option<Fault> {
     if vias.is_empty() {
         return Some(Fault::bad("Via is missing"));
     }
-    let unreadable = vias.iter().any(|via| Via::parse(via).is_none());
-    unreadable.then(|| Fault::bad("Via is not readable"))
+    let readable = |via: &String| Via::parse(via).is_some_and(|via| via.protocol.eq_ignore_ascii_case("SIP/2.0"));
+    (!vias.iter().all(readable)).then(|| Fault::bad("Via is not readable"))
 }
 
-fn method_fault(raw: &Raw, method: &str) -> Option<Fault> {
-    let (_, named) = raw.headers.first("CSeq").and_then(cseq)?;
-    if named != method {
-        return Some(Fault::bad("CSeq names another method"));
+/// A method of which nothing is known, or two of them. (501 even then: RFC 4475 section 3.1.2.18.)
+fn sense_fault(raw: &Raw, method: &str) -> Option<Fault> {
+    if !names(ALLOW, method) && !names(OTHERS, method) {
+        return Some(Fault { header: allow(), ..Fault::code(501, "Not Implemented") });
     }
-    let known = ALLOW.split(", ").any(|known| known == method);
-    (!known).then(|| Fault { code: 405, words: "Method Not Allowed", header: Some(("Allow", ALLOW.to_owned())) })
+    let (_, named) = raw.headers.first("CSeq").and_then(cseq)?;
+    (named != method).then(|| Fault::bad("CSeq names another method"))
+}
+
+fn method_fault(method: &str) -> Option<Fault> {
+    (!names(ALLOW, method)).then(|| Fault { header: allow(), ..Fault::code(405, "Method Not Allowed") })
+}
+
+fn names(list: &str, method: &str) -> bool {
+    list.split(", ").any(|known| known == method)
+}
+
+fn allow() -> Option<(&'static str, String)> {
+    Some(("Allow", ALLOW.to_owned()))
 }
 
 fn uri_fault(uri: &str) -> Option<Fault> {
@@ -187,6 +211,17 @@ fn extension_fault(raw: &Raw, method: &str) -> Option<Fault> {
         words: "Bad Extension",
         header: Some(("Unsupported", wanted.join(", "))),
     })
+}
+
+/// What we send back for an INVITE is a session description (RFC 4475 section 3.3.15).
+fn accept_fault(raw: &Raw, method: &str) -> Option<Fault> {
+    let wanted = list(raw.headers.all("Accept"));
+    let ours = |kind: &String| {
+        let kind = kind.split(';').next().unwrap_or_default().trim();
+        [SDP, "application/*", "*/*"].iter().any(|ours| kind.eq_ignore_ascii_case(ours))
+    };
+    let hopeless = method == "INVITE" && !wanted.is_empty() && !wanted.iter().any(ours);
+    hopeless.then(|| Fault { header: Some(("Accept", SDP.to_owned())), ..Fault::code(406, "Not Acceptable") })
 }
 
 /// RFC 4028 section 9.
@@ -230,7 +265,7 @@ fn refuse(request: &Request, fault: Fault) -> Verdict {
 }
 
 fn is_method(word: &str) -> bool {
-    !word.is_empty() && word.len() <= 32 && word.bytes().all(is_token_byte)
+    !word.is_empty() && word.len() <= MAX_METHOD && word.bytes().all(is_token_byte)
 }
 
 #[cfg(test)]
@@ -256,6 +291,9 @@ mod tests {
     fn each_fault_has_its_code() {
         assert_eq!(code_after("SIP/2.0\r\n", "SIP/7.0\r\n"), Some(505));
         assert_eq!(code_after("sip:box SIP", "nobodyKnowsThisScheme:opaque SIP"), Some(416));
+        assert_eq!(code_after("SIP/2.0\r\nVia: SIP/2.0", "SIP/7.0\r\nVia: SIP/7.0"), Some(505));
+        assert_eq!(code_after("SIP/2.0\r\nVia: SIP/2.0", "SIP/2.0\r\nVia: SIP/7.0"), Some(400));
+        assert_eq!(code_after("SIP/2.0\r\n", "SIP/2.0 \r\n"), Some(400));
         assert_eq!(code_after("1 OPTIONS", "1 INVITE"), Some(400));
         assert_eq!(code_after("From: <sip:a@h>;tag=1\r\n", ""), Some(400));
         assert_eq!(code_after("Content-Length: 0", "Content-Length: -999"), Some(400));
@@ -264,9 +302,21 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_method_is_told_what_is_allowed() {
-        let Verdict::Refuse(response) = judge(GOOD.replace("OPTIONS", "NEWMETHOD").as_bytes()) else { panic!() };
-        assert_eq!((response.code, response.headers.first("Allow")), (405, Some(ALLOW)));
+    fn a_method_that_is_unknown_or_not_ours_is_told_what_is_allowed() {
+        for (method, code) in [("NEWMETHOD", 501), ("REGISTER", 405)] {
+            let Verdict::Refuse(response) = judge(GOOD.replace("OPTIONS", method).as_bytes()) else { panic!() };
+            assert_eq!((response.code, response.headers.first("Allow")), (code, Some(ALLOW)));
+        }
+    }
+
+    #[test]
+    fn an_invite_that_wants_no_session_description_back_is_refused() {
+        let invite = GOOD.replace("OPTIONS", "INVITE");
+        for (accept, fits) in [("text/plain", false), ("text/plain, Application/SDP;level=1", true), ("*/*", true)] {
+            let verdict = judge(invite.replace("Call-ID", &format!("Accept: {accept}\r\nCall-ID")).as_bytes());
+            assert_eq!(matches!(verdict, Verdict::Request(_)), fits, "{accept}");
+        }
+        assert!(matches!(judge(invite.as_bytes()), Verdict::Request(_)));
     }
 
     #[test]

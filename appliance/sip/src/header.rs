@@ -134,6 +134,8 @@ pub fn cseq(value: &str) -> Option<(u32, &str)> {
 /// The first entry of a Via field.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Via {
+    /// `SIP/2.0`, or what a message of another version says.
+    pub protocol: String,
     pub transport: String,
     pub host: String,
     pub port: Option<u16>,
@@ -144,15 +146,14 @@ impl Via {
     pub fn parse(value: &str) -> Option<Via> {
         let first = split_outside_quotes(value, ',').next()?;
         let mut parts = first.split(';');
-        let mut protocol = parts.next()?.splitn(3, '/').map(str::trim);
-        if (protocol.next(), protocol.next()) != (Some("SIP"), Some("2.0")) {
-            return None;
-        }
-        let mut words = protocol.next()?.split_whitespace();
-        let transport = words.next().filter(|t| t.bytes().all(crate::message::is_token_byte))?.to_ascii_uppercase();
+        let is_token = |word: &&str| !word.is_empty() && word.bytes().all(crate::message::is_token_byte);
+        let mut sent = parts.next()?.splitn(3, '/').map(str::trim);
+        let protocol = format!("{}/{}", sent.next().filter(is_token)?, sent.next().filter(is_token)?);
+        let mut words = sent.next()?.split_whitespace();
+        let transport = words.next().filter(is_token)?.to_ascii_uppercase();
         let sent_by: String = words.collect();
         let (host, port) = crate::uri::split_host_port(&sent_by)?;
-        Some(Via { transport, host, port, params: parts.map(own_param).collect() })
+        Some(Via { protocol, transport, host, port, params: parts.map(own_param).collect() })
     }
 
     pub fn param(&self, name: &str) -> Option<&str> {
@@ -187,7 +188,7 @@ impl Via {
 
 impl std::fmt::Display for Via {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "SIP/2.0/{} {}", self.transport, crate::uri::bracketed(&self.host))?;
+        write!(f, "{}/{} {}", self.protocol, self.transport, crate::uri::bracketed(&self.host))?;
         if let Some(port) = self.port {
             write!(f, ":{port}")?;
         }
