@@ -1,0 +1,148 @@
+//! Who answers the torture messages, and who sends them?
+//!
+//! An endpoint on UDP, TCP and TLS whose application is always busy, and a [`Peer`] for each way to it.
+
+use crate::common::{Message, Side};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use sip::tls::{Tls, TlsFiles};
+use sip::{Endpoint, SipConfig, Transport};
+use std::fs;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use tempfile::TempDir;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpStream, UdpSocket};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+/// Long enough for any machine; nothing waits for it unless something is wrong.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+pub struct Bench {
+    endpoint: Endpoint,
+    files: TempDir,
+    _cancel: tokio_util::sync::DropGuard,
+}
+
+impl Bench {
+    pub async fn open() -> Bench {
+        let files = tempfile::tempdir().unwrap();
+        let local = "127.0.0.1:0".parse().unwrap();
+        let config = SipConfig {
+            listen: local,
+            udp: true,
+            tcp: true,
+            tls: Some(Tls::load(local, &certificate(files.path())).unwrap()),
+            advertise: "127.0.0.1".parse::<std::net::IpAddr>().unwrap().into(),
+            user_agent: "test".into(),
+            hide: false,
+        };
+        let cancel = CancellationToken::new();
+        let (endpoint, calls) = Endpoint::bind(config, cancel.clone()).await.unwrap();
+        let side = Side { endpoint: endpoint.clone(), calls, cancel: cancel.clone() };
+        tokio::spawn(be_busy(side));
+        Bench { endpoint, files, _cancel: cancel.drop_guard() }
+    }
+
+    pub async fn peer(&self, over: Transport) -> Peer {
+        let to = self.endpoint.local_addr();
+        match over {
+            Transport::Udp => {
+                let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+                socket.connect(to).await.unwrap();
+                Peer { to, way: Way::Datagrams(socket) }
+            }
+            Transport::Tcp => Peer::stream(to, TcpStream::connect(to).await.unwrap()),
+            Transport::Tls => {
+                let to = self.endpoint.tls_addr().unwrap();
+                let stream = TcpStream::connect(to).await.unwrap();
+                let name = ServerName::try_from("localhost").unwrap();
+                Peer::stream(to, connector(self.files.path()).connect(name, stream).await.unwrap())
+            }
+        }
+    }
+}
+
+async fn be_busy(mut side: Side) {
+    while let Some(call) = side.calls.recv().await {
+        call.reject(crate::table::REACHED, None, &[]).await;
+    }
+}
+
+/// A certificate that vouches for itself.
+fn certificate(folder: &Path) -> TlsFiles {
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    let (certificate, key) = (folder.join("box.pem"), folder.join("box.key"));
+    fs::write(&certificate, made.cert.pem()).unwrap();
+    fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+    TlsFiles { trust: certificate.clone(), certificate, key, require_client_certificate: false }
+}
+
+fn connector(folder: &Path) -> tokio_rustls::TlsConnector {
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_file(folder.join("box.pem")).unwrap()).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    Arc::new(config.with_root_certificates(roots).with_no_client_auth()).into()
+}
+
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+
+enum Way {
+    Datagrams(UdpSocket),
+    Octets { stream: Box<dyn Stream>, unread: Vec<u8> },
+}
+
+/// Somebody who speaks to the endpoint by hand.
+pub struct Peer {
+    pub to: SocketAddr,
+    way: Way,
+}
+
+impl Peer {
+    fn stream(to: SocketAddr, stream: impl Stream + 'static) -> Peer {
+        Peer { to, way: Way::Octets { stream: Box::new(stream), unread: Vec::new() } }
+    }
+
+    pub async fn send(&mut self, bytes: &[u8]) {
+        match &mut self.way {
+            Way::Datagrams(socket) => drop(socket.send(bytes).await.unwrap()),
+            Way::Octets { stream, .. } => {
+                stream.write_all(bytes).await.unwrap();
+                stream.flush().await.unwrap();
+            }
+        }
+    }
+
+    /// The next message; none when the connection ended. It fails when nothing at all happens.
+    pub async fn next(&mut self) -> Result<Option<Message>, String> {
+        let text = timeout(PATIENCE, self.text()).await.map_err(|_| "nothing happened".to_owned())?;
+        Ok(text.map(|text| Message { text, from: self.to }))
+    }
+
+    async fn text(&mut self) -> Option<String> {
+        let mut buffer = vec![0; 65_536];
+        match &mut self.way {
+            Way::Datagrams(socket) => {
+                let length = socket.recv(&mut buffer).await.unwrap();
+                Some(String::from_utf8_lossy(&buffer[..length]).into_owned())
+            }
+            Way::Octets { stream, unread } => loop {
+                // None of the answers has a body.
+                if let Some(end) = unread.windows(4).position(|window| window == b"\r\n\r\n") {
+                    let message: Vec<u8> = unread.drain(..end + 4).collect();
+                    return Some(String::from_utf8_lossy(&message).into_owned());
+                }
+                let length = stream.read(&mut buffer).await.unwrap_or(0);
+                if length == 0 {
+                    return None;
+                }
+                unread.extend_from_slice(&buffer[..length]);
+            },
+        }
+    }
+}
