@@ -38,10 +38,12 @@ impl Bench {
             tls: Some(Tls::load(local, &certificate(files.path())).unwrap()),
             advertise: "127.0.0.1".parse::<std::net::IpAddr>().unwrap().into(),
             user_agent: "test".into(),
+            phones: vec!["127.0.0.0/8".parse().unwrap()],
             hide: false,
         };
         let cancel = CancellationToken::new();
         let (endpoint, calls) = Endpoint::bind(config, cancel.clone()).await.unwrap();
+        endpoint.set_accounts(Vec::new());
         let side = Side { endpoint: endpoint.clone(), calls, cancel: cancel.clone() };
         tokio::spawn(be_busy(side));
         Bench { endpoint, files, _cancel: cancel.drop_guard() }

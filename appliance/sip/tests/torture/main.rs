@@ -113,6 +113,7 @@ async fn told(peer: &mut Peer, codes: &[u16]) -> Result<(), String> {
 /// A refusal names what would have been right.
 fn helpful(answer: &Message) -> Result<(), String> {
     let wanted = match code(answer) {
+        401 => "WWW-Authenticate",
         405 | 501 => "Allow",
         406 | 415 => "Accept",
         420 => "Unsupported",
