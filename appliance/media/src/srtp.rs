@@ -2,6 +2,7 @@
 //!
 //! [`Key`] is what both sides tell each other in SDP (`sdp::crypto`), [`Shield`] the state of one leg.
 
+use crate::rtp::Packet;
 use std::fmt;
 use webrtc_srtp::context::Context;
 use webrtc_srtp::option::srtp_replay_protection;
@@ -9,6 +10,11 @@ use webrtc_srtp::protection_profile::ProtectionProfile;
 
 /// Packets that may arrive out of order without looking like a repetition.
 const REPLAY_WINDOW: usize = 128;
+
+/// Senders of one key: a phone may start a new stream when it is held or moved.
+const STREAMS: usize = 8;
+/// After so many packets that were not of the key, what the library remembers of their senders is thrown away.
+const STRANGERS: usize = 64;
 
 /// How packets are encrypted and signed, by its name in SDP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,12 +113,59 @@ pub struct Keys {
 pub struct Shield {
     keys: Keys,
     out: Option<Context>,
-    heard: Option<Context>,
+    heard: Ear,
+}
+
+/// The library keeps a state for every sender that a packet names, before it knows whether the packet is of the key.
+/// So each proven sender has a context of its own here, and strangers share one that does not live long.
+struct Ear {
+    key: Key,
+    streams: Vec<(u32, Context)>,
+    trial: Option<Context>,
+    strangers: usize,
+}
+
+impl Ear {
+    fn new(key: Key) -> Ear {
+        Ear { trial: key.context(true), key, streams: Vec::new(), strangers: 0 }
+    }
+
+    fn open(&mut self, packet: &[u8]) -> Option<impl AsRef<[u8]> + use<>> {
+        let header = header_of(packet)?;
+        if let Some((_, known)) = self.streams.iter_mut().find(|(ssrc, _)| *ssrc == header.ssrc) {
+            return known.decrypt_rtp_with_header(packet, &header).ok();
+        }
+        let opened = self.trial.as_mut()?.decrypt_rtp_with_header(packet, &header).ok();
+        self.strangers += 1;
+        if opened.is_some() || self.strangers == STRANGERS {
+            let used = std::mem::replace(&mut self.trial, self.key.context(true));
+            self.strangers = 0;
+            self.streams.extend(used.filter(|_| opened.is_some()).map(|used| (header.ssrc, used)));
+        }
+        if self.streams.len() > STREAMS {
+            self.streams.remove(0);
+        }
+        opened
+    }
+}
+
+/// What the library has to know of the packet. Its own reader does not stop at the end of a header extension; ours
+/// does, and a header of the same length without an extension is all that is needed.
+fn header_of(packet: &[u8]) -> Option<::rtp::header::Header> {
+    let ours = Packet::parse_sealed(packet).ok()?;
+    let length = packet.len() - ours.payload.len();
+    Some(::rtp::header::Header {
+        version: 2,
+        sequence_number: ours.header.sequence,
+        ssrc: ours.header.ssrc,
+        csrc: vec![0; length.checked_sub(12)? / 4],
+        ..Default::default()
+    })
 }
 
 impl Shield {
     pub fn new(keys: Keys) -> Shield {
-        Shield { out: keys.ours.context(false), heard: keys.theirs.context(true), keys }
+        Shield { out: keys.ours.context(false), heard: Ear::new(keys.theirs.clone()), keys }
     }
 
     /// The shield for new keys; a direction whose key stays goes on counting its packets.
@@ -131,7 +184,7 @@ impl Shield {
 
     /// The packet inside; none when it is not of this key, or was here before.
     pub fn open(&mut self, packet: &[u8]) -> Option<impl AsRef<[u8]> + use<>> {
-        self.heard.as_mut()?.decrypt_rtp(packet).ok()
+        self.heard.open(packet)
     }
 }
 
@@ -177,6 +230,51 @@ mod tests {
         assert!(theirs.open(&sent).is_none());
         assert!(theirs.open(&packet(8)).is_none(), "in the clear");
         assert!(theirs.open(b"x").is_none());
+    }
+
+    #[test]
+    fn a_header_that_promises_more_than_came_is_not_opened() {
+        let (_, mut theirs) = pair(Suite::AesCm128HmacSha1_80);
+        let liar = [0x90, 0, 0, 1, 0, 0, 0, 160, 1, 2, 3, 4, 0xBE, 0xDE, 0, 1, 0x1F, 0, 0, 0];
+        assert!(theirs.open(&liar).is_none());
+        let two_bytes = [0x90, 0, 0, 1, 0, 0, 0, 160, 1, 2, 3, 4, 0x10, 0, 0, 1, 0x01, 0xFF, 0, 0];
+        assert!(theirs.open(&two_bytes).is_none());
+    }
+
+    #[test]
+    fn a_packet_with_contributors_and_an_extension_is_opened_whole() {
+        for suite in Suite::ALL {
+            let (mut ours, mut theirs) = pair(suite);
+            let mut packet = vec![0x91, 0, 0, 9, 0, 0, 0, 160, 1, 2, 3, 4, 9, 9, 9, 9, 0xBE, 0xDE, 0, 1, 0x10, 7, 0, 0];
+            packet.extend(b"a frame of sound");
+            let sent = ours.protect(&packet).unwrap().as_ref().to_vec();
+            assert_eq!(theirs.open(&sent).unwrap().as_ref(), packet, "{suite:?}");
+        }
+    }
+
+    #[test]
+    fn strangers_leave_nothing_behind_and_do_not_disturb() {
+        let (mut ours, mut theirs) = pair(Suite::AesCm128HmacSha1_80);
+        let mut stranger = packet(1);
+        stranger.extend([0; 10]);
+        for number in 0..1000u32 {
+            stranger[8..12].copy_from_slice(&(number + 1).to_be_bytes());
+            assert!(theirs.open(&stranger).is_none());
+            assert!(theirs.heard.strangers < STRANGERS && theirs.heard.streams.len() <= 1);
+            let sent = ours.protect(&packet(number as u16)).unwrap().as_ref().to_vec();
+            assert!(theirs.open(&sent).is_some());
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_datagram_whatsoever_makes_it_panic(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..200)) {
+            let (_, mut theirs) = pair(Suite::AeadAes128Gcm);
+            assert!(theirs.open(&bytes).is_none());
+            let mut likely = vec![0x90];
+            likely.extend(bytes);
+            assert!(theirs.open(&likely).is_none());
+        }
     }
 
     #[test]

@@ -45,6 +45,13 @@ pub enum RtpError {
 impl<'a> Packet<'a> {
     /// Reads a datagram; contributing sources, extension and padding are skipped.
     pub fn parse(datagram: &'a [u8]) -> Result<Packet<'a>, RtpError> {
+        let Packet { header, payload } = Packet::parse_sealed(datagram)?;
+        let payload = if datagram[0] & 0x20 == 0 { payload } else { without_padding(payload)? };
+        Ok(Packet { header, payload })
+    }
+
+    /// As [`Packet::parse`], of one that is still encrypted: where padding begins nobody can tell.
+    pub(crate) fn parse_sealed(datagram: &'a [u8]) -> Result<Packet<'a>, RtpError> {
         let (fixed, rest) = datagram.split_first_chunk::<HEADER>().ok_or(RtpError::Truncated)?;
         if fixed[0] >> 6 != 2 {
             return Err(RtpError::Version);
@@ -53,8 +60,7 @@ impl<'a> Packet<'a> {
             return Err(RtpError::Rtcp);
         }
         let rest = rest.get(usize::from(fixed[0] & 0x0F) * 4..).ok_or(RtpError::Truncated)?;
-        let rest = if fixed[0] & 0x10 == 0 { rest } else { after_extension(rest)? };
-        let payload = if fixed[0] & 0x20 == 0 { rest } else { without_padding(rest)? };
+        let payload = if fixed[0] & 0x10 == 0 { rest } else { after_extension(rest)? };
         Ok(Packet { header: Header::read(fixed), payload })
     }
 }

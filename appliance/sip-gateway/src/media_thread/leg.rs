@@ -47,7 +47,9 @@ impl Leg {
         new.room_socket.set_nonblocking(true)?;
         let local = new.room_socket.local_addr()?;
         let codec = room_codec(new.options.published_codec().unwrap_or(AudioCodec::Opus));
-        let start = StreamStart { ssrc: rand::random(), sequence: rand::random(), timestamp: rand::random() };
+        // The lower half of the sequence numbers: a peer that misses our first packets must not miss a wrap (RFC 3711 3.3.1).
+        let sequence = rand::random::<u16>() >> 1;
+        let start = StreamStart { ssrc: rand::random(), sequence, timestamp: rand::random() };
         Ok(Leg {
             session: RoomSession::new(new.options, local, &new.certificate, now)?,
             rtp: new.rtp,
