@@ -64,11 +64,21 @@ pub struct SipTls {
     /// Ours, the leaf first.
     pub certificate: PathBuf,
     pub key: PathBuf,
-    /// Whose signatures count, for carriers that we dial and for clients that must show one.
+    /// Whose signatures count for carriers that we dial.
     #[serde(default = "system_trust")]
     pub trust: PathBuf,
-    #[serde(default)]
-    pub require_client_certificate: bool,
+    /// What carriers are shown that ask for a certificate when we dial them; nothing when left out.
+    pub client: Option<Pair>,
+    /// Whoever dials us must show a certificate signed by one of these; anybody may when left out.
+    pub client_trust: Option<PathBuf>,
+}
+
+/// A certificate, the leaf first, and its key.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pair {
+    pub certificate: PathBuf,
+    pub key: PathBuf,
 }
 
 fn system_trust() -> PathBuf {

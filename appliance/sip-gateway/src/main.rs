@@ -83,7 +83,8 @@ fn tls(config: &config::SipTls) -> Result<sip::tls::Tls, sip::tls::TlsError> {
         certificate: config.certificate.clone(),
         key: config.key.clone(),
         trust: config.trust.clone(),
-        require_client_certificate: config.require_client_certificate,
+        client: config.client.clone().map(|client| (client.certificate, client.key)),
+        client_trust: config.client_trust.clone(),
     };
     sip::tls::Tls::load(config.listen, &files)
 }

@@ -37,7 +37,8 @@ pub(crate) struct Stack {
     arrivals: Mutex<TransactionReceiver>,
     sockets: Arc<Sockets>,
     udp: Option<UdpConnection>,
-    streams: Mutex<HashMap<(Transport, SocketAddr), (SipConnection, Flow)>>,
+    /// By the flow's id: two connections to one address may be for two names.
+    streams: Mutex<HashMap<u64, (SipConnection, Flow)>>,
     cancel: CancellationToken,
 }
 
@@ -130,24 +131,20 @@ impl Stack {
     }
 
     async fn connection(self: &Arc<Self>, flow: &Flow) -> Option<SipConnection> {
-        if flow.transport() == Transport::Udp {
-            return self.udp.clone().map(SipConnection::Udp);
-        }
-        if let Some((known, _)) =
-            self.streams.lock().get(&(flow.transport(), flow.peer)).filter(|(_, known)| known.is_alive())
-        {
+        let Some(id) = flow.id() else { return self.udp.clone().map(SipConnection::Udp) };
+        if let Some((known, _)) = self.streams.lock().get(&id).filter(|(_, known)| known.is_alive()) {
             return Some(known.clone());
         }
-        self.adopt_stream(flow).await
+        self.adopt_stream(id, flow).await
     }
 
-    async fn adopt_stream(self: &Arc<Self>, flow: &Flow) -> Option<SipConnection> {
+    async fn adopt_stream(self: &Arc<Self>, id: u64, flow: &Flow) -> Option<SipConnection> {
         let (_, nothing) = rsipstack::platform::mpsc::unbounded_channel();
         let (out, queue) = rsipstack::platform::mpsc::unbounded_channel();
         let addr = sip_addr(flow.transport(), flow.peer);
         let channel = ChannelConnection::create_connection(nothing, out, addr, None).await.ok()?;
         let connection = SipConnection::Channel(channel);
-        self.streams.lock().insert((flow.transport(), flow.peer), (connection.clone(), flow.clone()));
+        self.streams.lock().insert(id, (connection.clone(), flow.clone()));
         tokio::spawn(carry(queue, flow.clone(), self.sockets.clone(), Arc::downgrade(self)));
         Some(connection)
     }
@@ -182,12 +179,8 @@ async fn carry(
 }
 
 fn unlist(stack: &std::sync::Weak<Stack>, flow: &Flow) {
-    if let Some(stack) = stack.upgrade() {
-        let mut streams = stack.streams.lock();
-        let key = (flow.transport(), flow.peer);
-        if streams.get(&key).is_some_and(|(_, known)| !known.is_alive()) {
-            streams.remove(&key);
-        }
+    if let Some((stack, id)) = stack.upgrade().zip(flow.id()) {
+        stack.streams.lock().remove(&id);
     }
 }
 

@@ -21,13 +21,15 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 /// Where certificates lie, all PEM.
 #[derive(Debug, Clone)]
 pub struct TlsFiles {
-    /// Ours, the leaf first; shown to whoever dials us, and to peers that ask when we dial them.
+    /// Ours, the leaf first; shown to whoever dials us.
     pub certificate: PathBuf,
     pub key: PathBuf,
-    /// Whose signatures we trust.
+    /// Certificate and key for peers that ask for one when we dial them; without it they get none.
+    pub client: Option<(PathBuf, PathBuf)>,
+    /// Whose signatures we trust when we dial.
     pub trust: PathBuf,
-    /// Nobody gets in without a certificate of that trust.
-    pub require_client_certificate: bool,
+    /// Nobody gets in without a certificate that is signed by one of these.
+    pub client_trust: Option<PathBuf>,
 }
 
 /// Both ends of TLS, ready to use.
@@ -54,23 +56,25 @@ pub enum TlsError {
 impl Tls {
     pub fn load(listen: SocketAddr, files: &TlsFiles) -> Result<Tls, TlsError> {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let trust = Arc::new(roots(&files.trust)?);
-        let certificates = certificates(&files.certificate)?;
-        let key = || PrivateKeyDer::from_pem_file(&files.key).map_err(unreadable(&files.key));
         let client = ClientConfig::builder_with_provider(provider.clone())
             .with_safe_default_protocol_versions()?
-            .with_root_certificates(trust.clone())
-            .with_client_auth_cert(certificates.clone(), key()?)?;
-        let server = ServerConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions()?;
-        let server = match files.require_client_certificate {
-            true => {
-                server.with_client_cert_verifier(WebPkiClientVerifier::builder_with_provider(trust, provider).build()?)
-            }
-            false => server.with_no_client_auth(),
+            .with_root_certificates(roots(&files.trust)?);
+        let client = match &files.client {
+            Some((certificate, own)) => client.with_client_auth_cert(certificates(certificate)?, key(own)?)?,
+            None => client.with_no_client_auth(),
         };
+        let server = ServerConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions()?;
+        let server = match &files.client_trust {
+            Some(trust) => {
+                let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots(trust)?), provider);
+                server.with_client_cert_verifier(verifier.build()?)
+            }
+            None => server.with_no_client_auth(),
+        };
+        let server = server.with_single_cert(certificates(&files.certificate)?, key(&files.key)?)?;
         Ok(Tls {
             listen,
-            acceptor: TlsAcceptor::from(Arc::new(server.with_single_cert(certificates, key()?)?)),
+            acceptor: TlsAcceptor::from(Arc::new(server)),
             connector: TlsConnector::from(Arc::new(client)),
         })
     }
@@ -100,6 +104,10 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let read = CertificateDer::pem_file_iter(path).and_then(Iterator::collect);
     let found: Vec<_> = read.map_err(unreadable(path))?;
     if found.is_empty() { Err(TlsError::Empty { path: path.to_owned() }) } else { Ok(found) }
+}
+
+fn key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
+    PrivateKeyDer::from_pem_file(path).map_err(unreadable(path))
 }
 
 /// A bundle may hold one that is too odd to be used; the others count.

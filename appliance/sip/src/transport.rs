@@ -11,11 +11,12 @@ use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
@@ -27,6 +28,7 @@ const FIRST_MESSAGE: Duration = Duration::from_secs(30);
 const LINGER: Duration = Duration::from_secs(1);
 const IDLE: Duration = Duration::from_secs(3600);
 const MAX_CONNECTIONS: usize = 2000;
+const MAX_HANDSHAKES: usize = 128;
 const OUT_QUEUE: usize = 512;
 const IN_QUEUE: usize = 1024;
 /// A free UDP port may be taken for TCP; so often another one is tried.
@@ -78,7 +80,16 @@ pub(crate) struct Flow {
 #[derive(Clone)]
 enum Way {
     Udp(Arc<UdpSocket>),
-    Stream { transport: Transport, out: mpsc::Sender<Vec<u8>>, closed: CancellationToken },
+    Stream(Stream),
+}
+
+#[derive(Clone)]
+struct Stream {
+    /// One number for each connection that there ever was.
+    id: u64,
+    to: To,
+    out: mpsc::Sender<Vec<u8>>,
+    closed: CancellationToken,
 }
 
 /// Which connection a request may take: to that address and, by TLS, checked for that name.
@@ -93,14 +104,30 @@ impl Flow {
     pub fn transport(&self) -> Transport {
         match self.way {
             Way::Udp(_) => Transport::Udp,
-            Way::Stream { transport, .. } => transport,
+            Way::Stream(Stream { ref to, .. }) => to.transport,
+        }
+    }
+
+    /// Tells connections to one address apart; none for UDP.
+    pub fn id(&self) -> Option<u64> {
+        match &self.way {
+            Way::Udp(_) => None,
+            Way::Stream(stream) => Some(stream.id),
+        }
+    }
+
+    /// Who the peer has proved to be, by TLS, when we dialled it.
+    pub fn name(&self) -> Option<&str> {
+        match &self.way {
+            Way::Udp(_) => None,
+            Way::Stream(stream) => stream.to.name.as_deref(),
         }
     }
 
     pub fn is_alive(&self) -> bool {
         match &self.way {
             Way::Udp(_) => true,
-            Way::Stream { closed, .. } => !closed.is_cancelled(),
+            Way::Stream(Stream { closed, .. }) => !closed.is_cancelled(),
         }
     }
 
@@ -108,7 +135,7 @@ impl Flow {
     pub fn closed(&self) -> CancellationToken {
         match &self.way {
             Way::Udp(_) => CancellationToken::new(),
-            Way::Stream { closed, .. } => closed.clone(),
+            Way::Stream(Stream { closed, .. }) => closed.clone(),
         }
     }
 
@@ -116,7 +143,7 @@ impl Flow {
     pub async fn send_to(&self, bytes: &[u8], to: SocketAddr) -> io::Result<()> {
         match &self.way {
             Way::Udp(socket) => socket.send_to(bytes, to).await.map(|_| ()),
-            Way::Stream { out, closed, .. } => {
+            Way::Stream(Stream { out, closed, .. }) => {
                 if closed.is_cancelled() || out.try_send(bytes.to_vec()).is_err() {
                     closed.cancel();
                     return Err(io::ErrorKind::ConnectionReset.into());
@@ -142,6 +169,9 @@ pub(crate) struct Sockets {
     tcp: bool,
     tls: Option<Tls>,
     connections: Mutex<HashMap<To, Flow>>,
+    next_id: AtomicU64,
+    /// Places for peers that shake hands.
+    handshakes: Arc<Semaphore>,
     arrivals: mpsc::Sender<Arrival>,
     cancel: CancellationToken,
 }
@@ -173,6 +203,8 @@ impl Sockets {
             tcp: listener.is_some(),
             tls: config.tls.clone(),
             connections: Mutex::default(),
+            next_id: AtomicU64::default(),
+            handshakes: Arc::new(Semaphore::new(MAX_HANDSHAKES)),
             arrivals,
             cancel,
         });
@@ -251,7 +283,8 @@ impl Sockets {
         let (read, write) = tokio::io::split(stream);
         let (out, queue) = mpsc::channel(OUT_QUEUE);
         let closed = self.cancel.child_token();
-        let way = Way::Stream { transport: to.transport, out, closed: closed.clone() };
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        let way = Way::Stream(Stream { id, to: to.clone(), out, closed: closed.clone() });
         let flow = Flow { peer: to.addr, way };
         self.connections.lock().insert(to.clone(), flow.clone());
         tokio::spawn(write_stream(write, queue, closed.clone()));
@@ -267,8 +300,9 @@ impl Sockets {
         flow
     }
 
-    /// A peer that dialled us.
+    /// A peer that dialled us; it is let go when too many are shaking hands.
     async fn welcome(self: Arc<Self>, stream: TcpStream, to: To) {
+        let Ok(_place) = self.handshakes.clone().try_acquire_owned() else { return };
         let _ = stream.set_nodelay(true);
         match (&self.tls, to.transport) {
             (Some(tls), Transport::Tls) => match tls.accept(stream).await {
@@ -409,10 +443,16 @@ async fn write_stream(
             () = closed.cancelled() => None,
         };
         let Some(bytes) = bytes else { break };
-        if !matches!(timeout(WRITE_TIMEOUT, write.write_all(&bytes)).await, Ok(Ok(()))) {
+        // By TLS a write may end in a buffer; only the flush brings it out.
+        let written = async {
+            write.write_all(&bytes).await?;
+            write.flush().await
+        };
+        if !matches!(timeout(WRITE_TIMEOUT, written).await, Ok(Ok(()))) {
             break;
         }
     }
     closed.cancel();
-    let _ = write.shutdown().await;
+    // A peer that reads no more would keep us here.
+    let _ = timeout(LINGER, write.shutdown()).await;
 }

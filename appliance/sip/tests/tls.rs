@@ -31,18 +31,22 @@ impl Authority {
         self.folder.path().join(name)
     }
 
-    /// A side by TLS whose certificate is for `name`, trusting `trust`.
+    /// A side by TLS whose certificate is for `name` (or more of them, with commas between), trusting `trust`.
     async fn side(&self, name: &str, trust: &Authority, require_client_certificate: bool) -> Side {
         let key = KeyPair::generate().unwrap();
         let issuer = Issuer::from_params(&self.params, &self.key);
-        let leaf = CertificateParams::new(vec![name.to_owned()]).unwrap().signed_by(&key, &issuer).unwrap();
+        let leaf = CertificateParams::new(name.split(',').map(str::to_owned).collect::<Vec<_>>())
+            .unwrap()
+            .signed_by(&key, &issuer)
+            .unwrap();
         fs::write(self.path(&format!("{name}.pem")), leaf.pem()).unwrap();
         fs::write(self.path(&format!("{name}.key")), key.serialize_pem()).unwrap();
         let files = TlsFiles {
             certificate: self.path(&format!("{name}.pem")),
             key: self.path(&format!("{name}.key")),
             trust: trust.path("trust.pem"),
-            require_client_certificate,
+            client: Some((self.path(&format!("{name}.pem")), self.path(&format!("{name}.key")))),
+            client_trust: require_client_certificate.then(|| trust.path("trust.pem")),
         };
         side_with(|config| config.tls = Some(Tls::load("127.0.0.1:0".parse().unwrap(), &files).unwrap())).await
     }
@@ -112,8 +116,23 @@ fn files_that_are_no_certificates_are_named() {
         certificate: path.clone(),
         key: path.clone(),
         trust: path.clone(),
-        require_client_certificate: false,
+        client: None,
+        client_trust: None,
     };
     let error = Tls::load("127.0.0.1:0".parse().unwrap(), &files).err().unwrap().to_string();
     assert!(error.contains("empty.pem"), "{error}");
+}
+
+#[tokio::test]
+async fn a_connection_serves_the_name_that_it_was_checked_for_and_no_other() {
+    let ours = Authority::new();
+    let caller = ours.side("caller.example", &ours, false).await;
+    let mut callee = ours.side("a.example,b.example", &ours, false).await;
+    let mut sources = Vec::new();
+    for name in ["a.example", "b.example", "a.example"] {
+        let _call = dial(&caller, &callee, name).await.unwrap();
+        sources.push(callee.call().await.info.source);
+    }
+    assert_ne!(sources[0], sources[1]);
+    assert_eq!(sources[0], sources[2]);
 }

@@ -80,7 +80,7 @@ fn certificate(folder: &Path) -> TlsFiles {
     let (certificate, key) = (folder.join("box.pem"), folder.join("box.key"));
     fs::write(&certificate, made.cert.pem()).unwrap();
     fs::write(&key, made.signing_key.serialize_pem()).unwrap();
-    TlsFiles { trust: certificate.clone(), certificate, key, require_client_certificate: false }
+    TlsFiles { trust: certificate.clone(), certificate, key, client: None, client_trust: None }
 }
 
 fn connector(folder: &Path) -> tokio_rustls::TlsConnector {
