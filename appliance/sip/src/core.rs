@@ -37,6 +37,8 @@ pub(crate) struct Core {
     pub dialogs: Mutex<HashMap<DialogId, Arc<Inner>>>,
     /// Answered INVITEs of ours, by Call-ID and our tag: a second branch may answer too.
     pub answered: Mutex<HashMap<(String, String), Arc<Offer>>>,
+    /// INVITEs of ours that are not answered yet, by Call-ID and our tag.
+    pub inviting: Mutex<HashSet<(String, String)>>,
     /// Call-ID, From-tag and CSeq of INVITEs being served (RFC 3261 section 8.2.2.2).
     pub serving: Mutex<HashSet<(String, String, u32)>>,
     pub registrations: Mutex<HashMap<String, Binding>>,

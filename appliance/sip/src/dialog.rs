@@ -158,9 +158,9 @@ impl Dialog {
     /// Offers `sdp`; gives the answer. 491 means that the peer offered at the same time.
     pub async fn reinvite(&self, sdp: Vec<u8>) -> Result<Vec<u8>, SipError> {
         self.0.start_offer()?;
-        let outcome = self.0.reoffer(sdp).await;
+        let outcome = timeout(T1X64, self.0.reoffer(sdp)).await;
         self.0.state.lock().offering = false;
-        outcome
+        outcome.unwrap_or_else(|_| Err(SipError::Refused { code: 408, reason: "Request Timeout".into() }))
     }
 
     /// Asks the peer to call `refer_to` (verbatim). Ok once it took the REFER; what becomes of it comes
@@ -230,11 +230,17 @@ impl Inner {
             return Ok(flow);
         }
         let route = routes.first().and_then(|route| crate::header::NameAddr::parse(route)).map(|route| route.uri);
-        let next = Target::of_uri(route.as_deref().unwrap_or(&target), flow.transport())?;
+        let mut next = Target::of_uri(route.as_deref().unwrap_or(&target), flow.transport())?;
         if flow.transport() == Transport::Udp && is_hidden(&next, flow.peer.ip()) {
             return Ok(flow);
         }
-        let fresh = self.core.flow_to(&next).await?;
+        if flow.transport() == Transport::Tls {
+            next.transport = Transport::Tls; // what began encrypted never goes on in the clear
+        }
+        // The old peer by its address alone: it proved its name before, and has to prove the same one.
+        let same_place = next.host.parse::<IpAddr>().is_ok_and(|ip| ip == flow.peer.ip());
+        let name = flow.name().filter(|_| same_place).unwrap_or(&next.host).to_owned();
+        let fresh = self.core.flow_as(&next, &name).await?;
         self.state.lock().flow = fresh.clone();
         Ok(fresh)
     }
@@ -281,7 +287,11 @@ impl Inner {
 
     /// Tells the owner, and leaves the table once late repetitions have died out.
     pub async fn finish(self: &Arc<Self>, cause: TerminatedCause) {
-        self.state.lock().refers.clear();
+        {
+            let mut state = self.state.lock();
+            state.refers.clear();
+            state.session.stop();
+        }
         let events = self.events.lock().take();
         let dialog = self.clone();
         tokio::spawn(async move {

@@ -11,7 +11,7 @@ use crate::message::{Request, Response};
 use crate::pending::PendingInvite;
 use crate::session_timer::{self, Agreed};
 use crate::stack::ServerTransaction;
-use crate::transport::Flow;
+use crate::transport::{Flow, Transport};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -75,7 +75,9 @@ impl Inner {
     /// A peer whose connection broke comes back on another; our requests take that one too.
     fn follow_stream(&self, transaction: &ServerTransaction) {
         let mut state = self.state.lock();
-        if !state.flow.is_alive() && state.flow.peer.ip() == transaction.flow.peer.ip() {
+        let (old, new) = (&state.flow, &transaction.flow);
+        let as_safe = old.transport() != Transport::Tls || new.transport() == Transport::Tls;
+        if !old.is_alive() && old.peer.ip() == new.peer.ip() && as_safe {
             state.flow = transaction.flow.clone();
         }
     }

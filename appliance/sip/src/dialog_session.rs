@@ -7,26 +7,35 @@ use crate::message::HeaderList;
 use crate::session_timer::{Agreed, LEAST, agreed_by, wish};
 use std::sync::{Arc, Weak};
 use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
 use tracing::info;
 
-/// The agreement and how many there were before it.
-#[derive(Clone, Copy, Debug, Default)]
+/// The agreement and its clock.
+#[derive(Debug, Default)]
 pub(crate) struct Session {
     agreed: Option<Agreed>,
-    turn: u64,
+    clock: CancellationToken,
+}
+
+impl Session {
+    /// No clock runs any more.
+    pub fn stop(&mut self) {
+        self.clock.cancel();
+    }
 }
 
 impl Inner {
     /// A refresh went through, or the first agreement was made: the clock starts over, or stops.
     pub fn keep_session(self: &Arc<Self>, agreed: Option<Agreed>) {
-        let turn = {
-            let session = &mut self.state.lock().session;
-            session.agreed = agreed;
-            session.turn += 1;
-            session.turn
+        let clock = CancellationToken::new();
+        let ended = {
+            let mut state = self.state.lock();
+            state.session.stop();
+            state.session = Session { agreed, clock: clock.clone() };
+            state.ended
         };
-        if let Some(agreed) = agreed {
-            tokio::spawn(watch(Arc::downgrade(self), agreed, turn));
+        if let Some(agreed) = agreed.filter(|_| !ended) {
+            tokio::spawn(watch(Arc::downgrade(self), agreed, clock));
         }
     }
 
@@ -68,30 +77,25 @@ impl Inner {
     }
 }
 
-async fn watch(dialog: Weak<Inner>, agreed: Agreed, turn: u64) {
+async fn watch(dialog: Weak<Inner>, agreed: Agreed, clock: CancellationToken) {
     let began = Instant::now();
     let end = began + agreed.end_after();
     let mut next = if agreed.we_refresh { began + agreed.refresh_after() } else { end };
     while next < end {
-        sleep_until(next).await;
-        let Some(dialog) = current(&dialog, turn) else { return };
+        let Some(dialog) = awake(&dialog, next, &clock).await else { return };
         if dialog.refresh().await {
             return;
         }
         next = Instant::now() + agreed.interval / 10;
     }
-    sleep_until(end).await;
-    if let Some(dialog) = current(&dialog, turn) {
+    if let Some(dialog) = awake(&dialog, end, &clock).await {
         dialog.expire().await;
     }
 }
 
-/// The call, while it lives and nothing newer was agreed on.
-fn current(dialog: &Weak<Inner>, turn: u64) -> Option<Arc<Inner>> {
-    let dialog = dialog.upgrade()?;
-    let fits = {
-        let state = dialog.state.lock();
-        !state.ended && state.session.turn == turn
-    };
-    fits.then_some(dialog)
+/// The call at that time, if it still lives and nothing newer was agreed on. Only the sleep can be stopped: a refresh
+/// that is under way starts the next clock itself.
+async fn awake(dialog: &Weak<Inner>, at: Instant, clock: &CancellationToken) -> Option<Arc<Inner>> {
+    clock.run_until_cancelled(sleep_until(at)).await?;
+    dialog.upgrade().filter(|dialog| !dialog.state.lock().ended)
 }

@@ -45,6 +45,7 @@ impl Endpoint {
             sockets,
             dialogs: Mutex::default(),
             answered: Mutex::default(),
+            inviting: Mutex::default(),
             serving: Mutex::default(),
             registrations: Mutex::default(),
             nonces: NonceKey::new(crate::ids::new_key()),
@@ -232,9 +233,23 @@ fn dispatch(core: &Arc<Core>, transaction: ServerTransaction, calls: &mpsc::Send
         }
         (None, "INVITE") if !in_dialog => open_call(core, transaction, calls),
         (None, "REGISTER") if !in_dialog => drop(tokio::spawn(registrar::serve(core.clone(), transaction))),
+        (None, "UPDATE") if is_early(core, &transaction.request) => answer_early_update(core, transaction),
         (None, "OPTIONS") if !in_dialog => reply(core, transaction, 200, None),
         (None, _) => reply(core, transaction, 481, None),
     }
+}
+
+/// Within a call of ours that is not answered yet?
+fn is_early(core: &Core, request: &Request) -> bool {
+    let tag = request.headers.first("To").and_then(tag_of).unwrap_or_default();
+    let call_id = request.headers.first("Call-ID").unwrap_or_default().to_owned();
+    core.inviting.lock().contains(&(call_id, tag))
+}
+
+/// RFC 3311 section 5.2: without an offer it is fine; with one it comes while ours is open.
+fn answer_early_update(core: &Arc<Core>, transaction: ServerTransaction) {
+    let code = if transaction.request.body.is_empty() { 200 } else { 500 };
+    reply(core, transaction, code, None);
 }
 
 fn open_call(core: &Arc<Core>, transaction: ServerTransaction, calls: &mpsc::Sender<InboundCall>) {
@@ -254,7 +269,10 @@ fn open_call(core: &Arc<Core>, transaction: ServerTransaction, calls: &mpsc::Sen
 fn reply(core: &Arc<Core>, mut transaction: ServerTransaction, code: u16, reason: Option<&'static str>) {
     let core = core.clone();
     tokio::spawn(async move {
-        let response = standard_answer(&core, &transaction.request, code, reason);
+        let mut response = standard_answer(&core, &transaction.request, code, reason);
+        if transaction.request.method == "UPDATE" {
+            response.headers.push("Contact", core.contact("", &transaction.flow));
+        }
         transaction.respond(&response).await;
         // An INVITE's refusal is repeated until its ACK.
         while transaction.request.method == "INVITE" && transaction.receive().await.is_some() {}
@@ -269,6 +287,7 @@ fn standard_answer(core: &Core, request: &Request, code: u16, reason: Option<&st
             response.headers.push("Accept", "application/sdp");
         }
         415 => response.headers.push("Accept", "application/sdp"),
+        500 => response.headers.push("Retry-After", "1"),
         503 => response.headers.push("Retry-After", "5"),
         _ => {}
     }

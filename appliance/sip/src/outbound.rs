@@ -220,7 +220,15 @@ fn invite_request(offer: &Offer, invite: &OutboundInvite) -> Result<Request, Sip
 }
 
 impl Attempt {
-    async fn run(mut self) {
+    async fn run(self) {
+        let core = self.offer.core.clone();
+        let key = (self.offer.call_id.clone(), self.offer.local_tag.clone());
+        core.inviting.lock().insert(key.clone());
+        self.try_all().await;
+        core.inviting.lock().remove(&key);
+    }
+
+    async fn try_all(mut self) {
         for _ in 0..MAX_TRIES {
             match self.try_once().await {
                 Ok(End::Again) => self.cseq += 1,

@@ -130,3 +130,29 @@ async fn an_offer_in_an_update_is_answered_by_the_owner_of_the_call() {
     }
     assert!(wire.expect("SIP/2.0 200").await.text.ends_with(std::str::from_utf8(ANSWER).unwrap()));
 }
+
+#[tokio::test]
+async fn an_update_before_the_answer_does_not_end_the_call() {
+    let (side, wire) = (side().await, Wire::open().await);
+    let mut call = side.endpoint.invite(invite(wire.addr(), Transport::Udp)).await.unwrap();
+    let asked = wire.expect("INVITE").await;
+    wire.send(asked.response("180 Ringing", "t", &wire.contact()), asked.from).await;
+    for (cseq, body, answer) in [(1, "", " 200 "), (2, "v=0\r\n", " 500 ")] {
+        let update = format!(
+            "UPDATE sip:box SIP/2.0\r\nVia: SIP/2.0/UDP {at};branch=z9hG4bKu{cseq}\r\nFrom: {};tag=t\r\nTo: {}\r\n\
+             Call-ID: {}\r\nCSeq: {cseq} UPDATE\r\n{}Content-Length: {}\r\n\r\n{body}",
+            asked.header("To"),
+            asked.header("From"),
+            asked.header("Call-ID"),
+            wire.contact(),
+            body.len(),
+            at = wire.addr(),
+        );
+        wire.send(update, asked.from).await;
+        let told = wire.expect("SIP/2.0").await;
+        assert!(told.start().contains(answer), "{}", told.start());
+        assert!(told.header("Contact").contains("sip:"));
+    }
+    wire.send(asked.response("486 Busy Here", "t", ""), asked.from).await;
+    assert_eq!(failure(&mut call).await.0, 486);
+}
