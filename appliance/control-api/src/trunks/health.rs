@@ -13,6 +13,8 @@ use tokio::task::JoinSet;
 use types::control::{OptionsAnswer, OptionsRequest};
 
 const PERIOD: Duration = Duration::from_secs(60);
+/// Whoever wakes us once a minute comes a moment too early for a whole one.
+const FRESH: Duration = Duration::from_secs(45);
 /// The gateway waits for the carrier a little less.
 const PATIENCE: Duration = Duration::from_secs(15);
 /// So many carriers are asked at once.
@@ -21,8 +23,10 @@ const AT_ONCE: usize = 32;
 /// Runs until the daemon stops.
 pub async fn run(app: App) {
     loop {
-        if let Err(error) = pass(&app).await {
-            tracing::error!(%error, "trunk_health_pass_failed");
+        match app.stop.run_until_cancelled(pass(&app)).await {
+            None => return,
+            Some(Ok(())) => {}
+            Some(Err(error)) => tracing::error!(%error, "trunk_health_pass_failed"),
         }
         tokio::select! {
             () = app.stop.cancelled() => return,
@@ -48,7 +52,7 @@ async fn pass(app: &App) -> Result<(), StoreError> {
 
 /// Never asked, asked long ago, or changed since.
 fn due(trunk: &Trunk, now: Timestamp) -> bool {
-    let old = |health: &TrunkHealth| now.duration_since(health.checked_at).unsigned_abs() >= PERIOD;
+    let old = |health: &TrunkHealth| now.duration_since(health.checked_at).unsigned_abs() >= FRESH;
     trunk.spec.enabled && trunk.health.as_ref().is_none_or(|health| old(health) || health.checked_at < trunk.updated_at)
 }
 
