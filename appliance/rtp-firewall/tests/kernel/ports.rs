@@ -38,7 +38,7 @@ const KNOCKED: [Port; 25] = [
 ];
 
 const OPEN_TO_ALL: [Port; 4] = [Tcp(7881), Udp(7882), Udp(10000), Udp(10200)];
-const SIP: [Port; 2] = [Tcp(5060), Udp(5060)];
+const SIP: [Port; 3] = [Tcp(5060), Tcp(5061), Udp(5060)];
 
 fn expected(host: Host, ssh: bool) -> Vec<Port> {
     let mut ports = OPEN_TO_ALL.to_vec();
