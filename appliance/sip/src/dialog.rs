@@ -329,7 +329,7 @@ impl Inner {
         request.headers.push("Content-Type", "application/sdp");
         request.headers.push("Allow", crate::guard::ALLOW);
         let session = self.session_headers();
-        session.iter().for_each(|(name, value)| request.headers.push(name, value.clone()));
+        request.headers.extend(&session);
         request.body = sdp;
         for _ in 0..MAX_TRIES {
             let cseq = self.next_cseq();

@@ -229,8 +229,8 @@ impl Inner {
         response.headers.push("Contact", self.core.contact(&self.local_user, flow));
         response.headers.push("Allow", crate::guard::ALLOW);
         let session = session_timer::answer_to(&request.headers);
-        for (name, value) in session.iter().flat_map(|(_, headers)| headers) {
-            response.headers.push(name, value.clone());
+        if let Some((_, headers)) = &session {
+            response.headers.extend(headers);
         }
         if let Some(sdp) = given.sdp {
             response.headers.push("Content-Type", "application/sdp");

@@ -38,8 +38,9 @@ impl Endpoint {
     ) -> Result<(Endpoint, mpsc::Receiver<InboundCall>), SipError> {
         let (sockets, queue) = Sockets::bind(&config, cancel.clone()).await?;
         let stack = Stack::start(&config.user_agent, sockets.clone(), cancel.clone()).await;
+        let nonces = NonceKey::new(crate::ids::new_key());
         let core = Arc::new(Core {
-            registrar: Registrar::new(config.phones.clone()),
+            registrar: Registrar::new(config.phones.clone(), nonces.clone()),
             stack: Arc::new(stack.ok_or(SipError::Ended)?),
             config,
             sockets,
@@ -48,7 +49,7 @@ impl Endpoint {
             inviting: Mutex::default(),
             serving: Mutex::default(),
             registrations: Mutex::default(),
-            nonces: NonceKey::new(crate::ids::new_key()),
+            nonces,
             resolver: Resolver::default(),
         });
         let (calls, receiver) = mpsc::channel(WAITING_CALLS);

@@ -135,10 +135,7 @@ impl InboundCall {
     /// Asks who is calling: 407 with an MD5 challenge. The retry is a new `InboundCall`.
     pub async fn challenge(self, realm: &str) {
         let nonce = self.pending.core.nonces.nonce(&self.info.call_id, &new_cnonce(), unix_seconds());
-        let value = crate::digest::challenge(realm, &nonce, false, self.authorization().is_some());
-        let mut response = self.pending.answer(407, None);
-        response.headers.push("Proxy-Authenticate", value);
-        self.pending.finish(&response);
+        self.ask(crate::digest::challenge(realm, &nonce, false, self.authorization().is_some()));
     }
 
     /// Does Proxy-Authorization prove this user and password? MD5 or SHA-256, with or without qop.
@@ -174,8 +171,12 @@ impl InboundCall {
     /// As [`InboundCall::challenge`], for a phone's password.
     pub async fn challenge_phone(self) {
         let again = self.authorization().is_some();
+        self.ask(self.pending.core.registrar.challenge(&self.info.call_id, again));
+    }
+
+    fn ask(&self, challenge: String) {
         let mut response = self.pending.answer(407, None);
-        response.headers.push("Proxy-Authenticate", self.pending.core.registrar.challenge(&self.info.call_id, again));
+        response.headers.push("Proxy-Authenticate", challenge);
         self.pending.finish(&response);
     }
 
@@ -210,8 +211,8 @@ impl InboundCall {
         self.add_dialog_headers(&mut response);
         response.headers.push("Allow", crate::guard::ALLOW);
         let session = session_timer::answer_to(&self.pending.request.headers);
-        for (name, value) in session.iter().flat_map(|(_, headers)| headers) {
-            response.headers.push(name, value.clone());
+        if let Some((_, headers)) = &session {
+            response.headers.extend(headers);
         }
         response.headers.extend(headers);
         response.headers.push("Content-Type", "application/sdp");

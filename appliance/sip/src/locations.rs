@@ -174,7 +174,7 @@ impl<F: Clone> Locations<F> {
         Ok(())
     }
 
-    /// Soonest heard of first.
+    /// The last one heard of first.
     pub fn of(&self, account: &str, now: Instant) -> Vec<&Binding<F>> {
         let all = self.0.get(account).into_iter().flatten();
         let mut found: Vec<_> = all.filter(|binding| binding.expires_at > now).collect();

@@ -208,9 +208,7 @@ fn invite_request(offer: &Offer, invite: &OutboundInvite) -> Result<Request, Sip
     request.headers.push("Call-ID", offer.call_id.clone());
     request.headers.push("Contact", offer.core.contact(&offer.local_user, &offer.flow));
     request.headers.push("Allow", crate::guard::ALLOW);
-    for (name, value) in session_timer::wish(session_timer::WISH, session_timer::LEAST) {
-        request.headers.push(&name, value);
-    }
+    request.headers.extend(&session_timer::wish(session_timer::WISH, session_timer::LEAST));
     request.headers.extend(&invite.headers);
     if let Some(sdp) = &invite.sdp {
         request.headers.push("Content-Type", "application/sdp");

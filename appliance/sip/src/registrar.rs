@@ -8,7 +8,7 @@
 use crate::core::Core;
 use crate::digest::{Answer, NONCE_SECONDS, NonceKey, challenge, unix_seconds};
 use crate::header::NameAddr;
-use crate::ids::{new_cnonce, new_key, new_tag};
+use crate::ids::{new_cnonce, new_tag};
 use crate::locations::{Binding, Locations, Register, SHORTEST, Unfit};
 use crate::message::{Request, Response};
 use crate::stack::ServerTransaction;
@@ -82,14 +82,8 @@ pub(crate) struct Registrar {
 }
 
 impl Registrar {
-    pub fn new(networks: Vec<IpNet>) -> Registrar {
-        Registrar {
-            networks,
-            accounts: Mutex::default(),
-            locations: Mutex::default(),
-            nonces: NonceKey::new(new_key()),
-            uses: Mutex::default(),
-        }
+    pub fn new(networks: Vec<IpNet>, nonces: NonceKey) -> Registrar {
+        Registrar { networks, accounts: Mutex::default(), locations: Mutex::default(), nonces, uses: Mutex::default() }
     }
 
     pub fn listens_to(&self, ip: IpAddr) -> bool {
@@ -106,15 +100,20 @@ impl Registrar {
     }
 
     pub fn is_user(&self, user: &str) -> bool {
-        self.account(|account| account.user == user).is_some()
+        self.account_of(user).is_some()
     }
 
     fn is_ready(&self) -> bool {
         self.accounts.lock().is_some()
     }
 
-    fn account(&self, which: impl Fn(&Account) -> bool) -> Option<Account> {
-        self.accounts.lock().iter().flat_map(HashMap::values).find(|account| which(account)).cloned()
+    fn account_of(&self, user: &str) -> Option<Account> {
+        self.accounts.lock().as_ref()?.get(user).cloned()
+    }
+
+    fn user_of(&self, key: &str) -> Option<String> {
+        let accounts = self.accounts.lock();
+        accounts.as_ref()?.values().find(|account| account.key == key).map(|account| account.user.clone())
     }
 
     /// Did a phone register the way that this request came?
@@ -124,9 +123,9 @@ impl Registrar {
 
     /// Where the phones of an account are, the last one that registered first.
     pub fn contacts(&self, key: &str) -> Vec<Contact> {
-        let Some(account) = self.account(|account| account.key == key) else { return Vec::new() };
+        let Some(user) = self.user_of(key) else { return Vec::new() };
         let (now, locations) = (Instant::now(), self.locations.lock());
-        let there = locations.of(&account.user, now).into_iter().filter(|binding| binding.flow.is_alive());
+        let there = locations.of(&user, now).into_iter().filter(|binding| binding.flow.is_alive());
         there.map(|binding| contact(binding, now)).collect()
     }
 
@@ -138,7 +137,7 @@ impl Registrar {
         }
         // Nobody learns from the time it takes which accounts there are.
         let nobody = Account { key: String::new(), user: user.to_owned(), password: new_tag() };
-        let account = self.account(|account| account.user == user).unwrap_or(nobody);
+        let account = self.account_of(user).unwrap_or(nobody);
         match answer.realm == REALM && answer.proves(&account.user, &account.password, method) {
             false => Proof::Wrong,
             true if !self.first_use(&answer) => Proof::Missing,

@@ -1,7 +1,7 @@
 //! How does a call end whose peer is gone without a word? (RFC 4028)
 //!
 //! Both sides agree on an interval and on who refreshes; if nobody does, both hang up. The rules are pure:
-//! headers in, agreement and headers out. [`crate::dialog`] keeps the time.
+//! headers in, agreement and headers out. [`crate::dialog_session`] keeps the time.
 
 use crate::header::list;
 use crate::message::{HeaderList, Headers};
