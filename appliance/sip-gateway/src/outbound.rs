@@ -69,6 +69,8 @@ async fn invite_of(gateway: &Gateway, request: &Request) -> Result<Aimed, RpcErr
         request_uri,
         from: from(gateway, request, peer),
         to: format!("<sip:{to_user}@{}>", request.address),
+        // Not looked up again: our addresses in the description are chosen for this peer.
+        destination: Some(peer.to_string()),
         transport,
         credentials,
         headers: request.headers.clone().into_iter().collect(),
