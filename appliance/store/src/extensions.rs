@@ -58,6 +58,7 @@ pub struct ExtensionSpec {
     pub bot_id: Option<BotId>,
     /// An E.164 number or SIP URI; `external` needs one, `sip_endpoint` this or SIP credentials.
     pub target: Option<String>,
+    /// A desk phone registers with it; unique on the box.
     pub sip_username: Option<String>,
     #[serde(skip_serializing_if = "sql::never_shown")]
     #[schema(write_only)]

@@ -3,14 +3,15 @@
 //! An extension's number rings that extension, as its own settings say; a number of the world goes out
 //! through the tenant's trunk. National numbers are understood by the tenant's country code.
 
-use super::inbound::{Found, Way, caller_number};
+use super::{
+    inbound::{Found, Way, caller_number},
+    outbound::RING_TIMEOUT,
+    phone,
+};
 use call::Input;
 use dialplan::{Action, Destination};
-use std::time::Duration;
-use store::{Connection, StoreError, dids, extensions, tenants, trunks};
+use store::{Connection, StoreError, extensions, tenants};
 use types::{E164, ExtensionId, TenantId};
-
-const RING_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// What was dialled.
 pub(super) enum Dialled {
@@ -67,16 +68,9 @@ pub(super) fn locate(conn: &Connection, id: ExtensionId, dialled: &str) -> Resul
     let tenant = tenants::find(conn, extension.tenant_id)?;
     let dialled = Dialled::read(conn, tenant.id, dialled, tenant.spec.country_code.as_deref())?;
     let caller = match dialled {
-        Dialled::Number(_) => own_number(conn, tenant.id)?,
-        _ => None,
+        Dialled::Number(_) => phone::line(conn, tenant.id, None)?.and_then(|(_, number)| number),
+        Dialled::Extension { .. } | Dialled::Nothing(_) => None,
     };
     let caller = caller.unwrap_or_else(|| extension.spec.number.clone());
     Ok(Some(Found { tenant, way: Way::Phone { extension: Box::new(extension), dialled }, caller }))
-}
-
-/// What the world sees: the first number of the trunk that is going to be used.
-fn own_number(conn: &Connection, tenant: TenantId) -> Result<Option<String>, StoreError> {
-    let Some(trunk) = trunks::find_outbound(conn, tenant)? else { return Ok(None) };
-    let numbers = dids::on_trunk(conn, trunk.id)?;
-    Ok(numbers.first().map(|did| did.spec.number.as_str().to_owned()))
 }

@@ -10,7 +10,7 @@ use store::{
     Connection, StoreError,
     extensions::{self, ExtensionType, ForwardWhen},
 };
-use types::{ExtensionId, TenantId, control::PHONES_HOST};
+use types::{ExtensionId, TenantId, control::phones_uri};
 
 /// `None`: there is no such extension in this tenant.
 pub fn load(conn: &Connection, tenant: TenantId, id: ExtensionId) -> Result<Option<Extension>, StoreError> {
@@ -44,14 +44,11 @@ fn kind(stored: &extensions::Extension) -> Kind {
         (ExtensionType::Bot, _, Some(bot), _) => Kind::Bot { bot },
         (ExtensionType::Voicemail, ..) => Kind::Voicemail,
         (ExtensionType::External | ExtensionType::SipEndpoint, _, _, Some(to)) => Kind::Outside { to },
-        (ExtensionType::SipEndpoint, ..) if spec.sip_username.is_some() => Kind::Outside { to: phones_of(stored.id) },
+        (ExtensionType::SipEndpoint, ..) if spec.sip_username.is_some() => {
+            Kind::Outside { to: Destination::Uri(phones_uri(stored.id)) }
+        }
         _ => Kind::Unreachable,
     }
-}
-
-/// Whatever is registered for it; the gateway knows.
-fn phones_of(id: ExtensionId) -> Destination {
-    Destination::Uri(format!("sip:{id}@{PHONES_HOST}"))
 }
 
 fn timeout_action(stored: &extensions::Extension) -> TimeoutAction {

@@ -16,7 +16,7 @@ use store::{
 };
 use types::{
     EndReason, LegId, TrunkId, UserId,
-    control::{LegEnd, LegEndCause, LegStats, PHONES_HOST},
+    control::{LegEnd, LegEndCause, LegStats, phones_of},
 };
 
 /// How long an ended call waits for the last words of its phones.
@@ -299,7 +299,7 @@ impl Live {
                 let leg = self.new_leg(party, LegKind::Sip, LegState::Dialing, |leg| {
                     leg.extension_id = extension;
                     leg.identity = Some(leg.id.to_string());
-                    leg.address = Some(to.as_str().to_owned()).filter(|to| !to.ends_with(PHONES_HOST));
+                    leg.address = Some(to.as_str().to_owned()).filter(|to| phones_of(to).is_none());
                 });
                 self.effect(Effect::Dial { party, leg, to, timeout });
             }

@@ -4,6 +4,7 @@ use super::{
     actor,
     control::{self, Ticket},
     live::Live,
+    phone,
 };
 use crate::{
     app::App,
@@ -21,14 +22,12 @@ use std::time::Duration;
 use store::{
     StoreError,
     calls::{Call, CallKind, CallState},
-    dids,
     extensions::Extension,
     legs::{Direction, Leg, LegKind, LegState},
-    trunks,
 };
 use types::{CallId, ExtensionId, TrunkId, UserId};
 
-const RING_TIMEOUT: Duration = Duration::from_secs(120);
+pub(super) const RING_TIMEOUT: Duration = Duration::from_secs(120);
 /// LiveKit keeps the room this long for a browser that is slow to come.
 const EMPTY_ROOM_S: u32 = 60;
 
@@ -74,14 +73,11 @@ pub async fn originate(app: &App, caller: &Caller, request: Originate) -> ApiRes
 /// The extension, a trunk to dial through, and a number of ours on it.
 async fn check(app: &App, caller: &Caller, id: ExtensionId) -> ApiResult<(Extension, TrunkId, Option<String>)> {
     let tenant = caller.tenant_id;
-    let (extension, trunk, number) = app
+    let (extension, line) = app
         .db
         .read(move |conn| {
             let extension = store::find::<Extension>(conn, tenant, &id)?;
-            let trunk = trunks::find_outbound(conn, tenant)?;
-            let dids = trunk.as_ref().map_or(Ok(Vec::new()), |trunk| dids::on_trunk(conn, trunk.id))?;
-            let number = dids.first().map(|did| did.spec.number.as_str().to_owned());
-            Ok::<_, StoreError>((extension, trunk, number))
+            Ok::<_, StoreError>((extension, phone::line(conn, tenant, None)?))
         })
         .await
         .map_err(|err| match err {
@@ -94,8 +90,8 @@ async fn check(app: &App, caller: &Caller, id: ExtensionId) -> ApiResult<(Extens
     if !caller.may(Permission::ControlCalls) && extension.spec.user_id != Some(caller.own_user()?) {
         return Err(ApiError::forbidden("this is not your extension"));
     }
-    match trunk {
-        Some(trunk) => Ok((extension, trunk.id, number)),
+    match line {
+        Some((trunk, number)) => Ok((extension, trunk.id, number)),
         None => Err(no_trunk()),
     }
 }

@@ -1,7 +1,7 @@
 //! How is a phone dialled into a call's room?
 //!
 //! A number goes through the tenant's oldest synced trunk. A SIP URI goes straight to its host, one of
-//! [`PHONES_HOST`] to the phones that are registered.
+//! [`types::control::PHONES_HOST`] to the phones that are registered.
 
 use super::effects::Scene;
 use crate::app::LiveKit;
@@ -10,8 +10,12 @@ use dialplan::Destination;
 use livekit::api::ApiError;
 use livekit_protocol::{CreateSipParticipantRequest, SipOutboundConfig, SipTransport};
 use std::{collections::HashMap, time::Duration};
-use store::{StoreError, dids, extensions::Extension, trunks};
-use types::{LegId, TrunkId, control::PHONES_HOST};
+use store::{
+    Connection, StoreError, dids,
+    extensions::Extension,
+    trunks::{self, Trunk},
+};
+use types::{DidId, LegId, TenantId, TrunkId, control::phones_of};
 
 /// Through what, and as whom?
 struct Route {
@@ -39,7 +43,7 @@ pub async fn dial(scene: &Scene, livekit: &LiveKit, party: Party, leg: LegId, to
             match is_ours(scene, uri).await {
                 Ok(true) => {}
                 Ok(false) => return scene.tell(Input::PartyFailed(party, Failure::Unavailable)).await,
-                Err(error) => return not_read(scene, party, &error).await,
+                Err(error) => return not_read(scene, party, "scaidial_extension_not_read", &error).await,
             }
         }
         Destination::Number(number) => match route(scene).await {
@@ -50,7 +54,7 @@ pub async fn dial(scene: &Scene, livekit: &LiveKit, party: Party, leg: LegId, to
                 trunk = Some(route.trunk);
             }
             Ok(None) => return scene.tell(Input::PartyFailed(party, Failure::NoTrunk)).await,
-            Err(error) => return not_read(scene, party, &error).await,
+            Err(error) => return not_read(scene, party, "scaidial_trunk_not_read", &error).await,
         },
     }
     match livekit.api.create_sip_participant(&request).await {
@@ -59,18 +63,14 @@ pub async fn dial(scene: &Scene, livekit: &LiveKit, party: Party, leg: LegId, to
     }
 }
 
-async fn not_read(scene: &Scene, party: Party, error: &StoreError) {
-    scene.warn("scaidial_trunk_not_read", error);
+async fn not_read(scene: &Scene, party: Party, event: &'static str, error: &StoreError) {
+    scene.warn(event, error);
     scene.tell(Input::PartyFailed(party, Failure::Unavailable)).await;
 }
 
 /// Registered phones ring for their own tenant only.
 async fn is_ours(scene: &Scene, uri: &str) -> Result<bool, StoreError> {
-    let place = uri.split_once(':').map_or(uri, |(_, place)| place);
-    let Some((extension, host)) = place.split_once('@') else { return Ok(true) };
-    if !host.to_ascii_lowercase().starts_with(PHONES_HOST) {
-        return Ok(true);
-    }
+    let Some(extension) = phones_of(uri) else { return Ok(true) };
     let (tenant, extension) = (scene.tenant, extension.to_owned());
     let found = scene.app.db.read(move |conn| store::find::<Extension>(conn, tenant, &extension)).await;
     match found {
@@ -109,13 +109,24 @@ async fn route(scene: &Scene) -> Result<Option<Route>, StoreError> {
         .app
         .db
         .read(move |conn| {
-            let Some(trunk) = trunks::find_outbound(conn, tenant)? else { return Ok(None) };
-            let dids = dids::on_trunk(conn, trunk.id)?;
-            let own = dids.iter().find(|did| Some(did.id) == dialled).or(dids.first());
-            let number = own.map(|did| did.spec.number.as_str().to_owned());
+            let Some((trunk, number)) = line(conn, tenant, dialled)? else { return Ok(None) };
             Ok(trunk.sip_trunk_id.map(|sip_trunk_id| Route { trunk: trunk.id, sip_trunk_id, number }))
         })
         .await
+}
+
+/// The trunk that a call to the world takes, and the number of ours that the far end sees: the one that was dialled,
+/// or the trunk's first.
+pub(super) fn line(
+    conn: &Connection,
+    tenant: TenantId,
+    dialled: Option<DidId>,
+) -> Result<Option<(Trunk, Option<String>)>, StoreError> {
+    let Some(trunk) = trunks::find_outbound(conn, tenant)? else { return Ok(None) };
+    let dids = dids::on_trunk(conn, trunk.id)?;
+    let own = dids.iter().find(|did| Some(did.id) == dialled).or(dids.first());
+    let number = own.map(|did| did.spec.number.as_str().to_owned());
+    Ok(Some((trunk, number)))
 }
 
 fn attributes(scene: &Scene, leg: LegId) -> HashMap<String, String> {
