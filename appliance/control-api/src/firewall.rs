@@ -1,9 +1,9 @@
 //! Whose SIP may the firewall let in? Told to `rtp-firewall` on every change and once a minute.
 //!
 //! Carriers are what trunks allow and what their server names resolved to; phones are the hosts of
-//! desk phones, and the networks that others may register from. It is always the whole list, so a lost message heals by itself.
+//! desk phones, and the networks that others may register from.
 
-use crate::{app::App, fields::split_host_port, ready::with_causes};
+use crate::{app::App, fields::split_host_port, keep_told::KeepTold, ready::with_causes};
 use daemon::unix_http::Client;
 use ipnet::IpNet;
 use std::{collections::BTreeSet, net::IpAddr, time::Duration};
@@ -20,22 +20,9 @@ const RESOLVE_LIMIT: Duration = Duration::from_secs(5);
 
 /// Runs until the daemon stops; a box without a firewall of its own has nobody to tell.
 pub async fn run(app: App) {
-    let Some(firewall) = app.firewall.clone() else { return };
-    let mut failing = false;
-    loop {
-        let told = tell(&app, &firewall).await;
-        if let Err(error) = &told
-            && !failing
-        {
-            tracing::error!(error, "firewall_not_told");
-        }
-        failing = told.is_err();
-        tokio::select! {
-            () = app.stop.cancelled() => return,
-            () = app.peers_changed.notified() => {}
-            () = tokio::time::sleep(if failing { RETRY } else { PERIOD }) => {}
-        }
-    }
+    let Some(firewall) = &app.firewall else { return };
+    let mut telling = KeepTold::new("rtp-firewall", PERIOD, RETRY);
+    while telling.rest(&app, &app.peers_changed, tell(&app, firewall).await).await {}
 }
 
 async fn tell(app: &App, firewall: &Client) -> Result<(), String> {

@@ -27,6 +27,7 @@ mod health;
 pub mod https;
 mod idempotency;
 pub mod internal;
+mod keep_told;
 mod keys;
 mod my;
 mod neighbour;

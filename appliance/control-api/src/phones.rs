@@ -1,13 +1,13 @@
 //! Which desk phones may register? Told to the gateway on every change and four times a minute.
 //!
-//! It is always the whole list, so a restart of the gateway heals by itself. Who is registered the
-//! gateway alone knows: [`contacts`] asks it.
+//! Who is registered the gateway alone knows: [`contacts`] asks it.
 
 use crate::{
     app::App,
     auth::{Caller, Permission},
     error::ApiResult,
     extract::Id,
+    keep_told::KeepTold,
     neighbour::refusal,
     ready::with_causes,
 };
@@ -28,21 +28,8 @@ const RETRY: Duration = Duration::from_secs(1);
 
 /// Runs until the daemon stops.
 pub async fn run(app: App) {
-    let mut failing = false;
-    loop {
-        let told = tell(&app).await;
-        if let Err(error) = &told
-            && !failing
-        {
-            tracing::error!(error, "phones_not_told");
-        }
-        failing = told.is_err();
-        tokio::select! {
-            () = app.stop.cancelled() => return,
-            () = app.phones_changed.notified() => {}
-            () = tokio::time::sleep(if failing { RETRY } else { PERIOD }) => {}
-        }
-    }
+    let mut telling = KeepTold::new("sip-gateway", PERIOD, RETRY);
+    while telling.rest(&app, &app.phones_changed, tell(&app).await).await {}
 }
 
 async fn tell(app: &App) -> Result<(), String> {
