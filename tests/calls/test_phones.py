@@ -7,6 +7,7 @@ from baresip import Baresip
 from boxkit import eventually
 from phone import Phone
 from test_secure import verified
+from test_trunks import carrier, registrar, status  # noqa: F401  (registrar is a fixture)
 from test_voicemail import stored_message
 from tones import sine, typical_snr_db
 
@@ -168,10 +169,18 @@ async def test_a_phone_of_others_registers_by_tls_and_is_rung_with_srtp(box, tmp
             await call.hangup()
 
 
-async def test_after_a_restart_of_the_gateway_phones_and_trunks_come_back(own_box):
-    box = own_box()
+async def test_after_a_restart_of_the_gateway_phones_and_trunks_come_back(own_box, registrar):
+    box = await asyncio.to_thread(own_box)
     async with desk_phone() as desk:
         extension = await registered(box, desk)
+        trunk = await asyncio.to_thread(box.trunk, **carrier(registrar))
+        first = (await asyncio.to_thread(box.synced, trunk))["registration"]
         await asyncio.to_thread(box.kill, "sip-gateway")
         await eventually(lambda: accepted(box, desk), 30, why="the phone registers again")
         assert len(await contacts(box, extension)) == 1
+
+        async def again():
+            now = (await asyncio.to_thread(status, box, trunk))["registration"]
+            return now["state"] == "registered" and now["expires_at"] > first["expires_at"]
+
+        await eventually(again, 30, why="the trunk is registered anew, long before its old registration would be refreshed")
