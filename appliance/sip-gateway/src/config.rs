@@ -18,6 +18,10 @@ pub struct Config {
     pub control: Control,
     /// Where events wait until `control-api` has taken them.
     pub spool_dir: PathBuf,
+    /// Seconds that SIGTERM leaves to calls before it ends them. More than systemd (30 s) or `./box run` (10 s) allow a
+    /// daemon to end is of no use there.
+    #[serde(default = "five")]
+    pub drain_s: Option<u32>,
     #[serde(default)]
     pub room_codec: RoomCodec,
 }
@@ -112,6 +116,10 @@ pub struct Rtp {
     /// Seconds to wait for the first RTP packet.
     #[serde(default = "thirty")]
     pub media_timeout_initial_s: u32,
+}
+
+fn five() -> Option<u32> {
+    Some(5)
 }
 
 fn fifteen() -> u32 {

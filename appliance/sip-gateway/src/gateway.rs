@@ -18,6 +18,7 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
 };
+use tokio_util::task::TaskTracker;
 use types::control::GatewayHealth;
 
 /// Everything a call needs; one per process.
@@ -37,6 +38,8 @@ pub struct Gateway {
     /// `control-api`.
     pub api: unix_http::Client,
     pub ports: Arc<Mutex<PortPool>>,
+    /// Everything that serves a call, from its INVITE to its last event.
+    pub calls: TaskTracker,
     pub stopping: AtomicBool,
 }
 

@@ -45,7 +45,7 @@ pub async fn serve(gateway: Arc<Gateway>, mut calls: mpsc::Receiver<InboundCall>
         };
         let Some(call) = call else { return };
         let attempt = Attempt::new(gateway.clone(), call);
-        tokio::spawn(attempt.run());
+        gateway.calls.spawn(attempt.run());
     }
 }
 

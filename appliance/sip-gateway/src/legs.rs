@@ -4,7 +4,13 @@
 //! transfers look it up in. A leg leaves it when its last event is on the spool.
 
 use parking_lot::Mutex;
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 use tokio::sync::{Notify, mpsc, oneshot};
 use types::control::{LegState, LegView, Refusal};
 
@@ -79,6 +85,8 @@ pub struct Legs {
 struct Inner {
     legs: Mutex<HashMap<String, Entry>>,
     changed: Notify,
+    /// Whoever enters now ends at once.
+    stopping: AtomicBool,
 }
 
 struct Entry {
@@ -90,7 +98,11 @@ impl Legs {
     /// Enters a leg; the receiver gets its commands.
     pub fn enter(&self, view: LegView) -> mpsc::UnboundedReceiver<Command> {
         let (commands, receiver) = mpsc::unbounded_channel();
-        self.inner.legs.lock().insert(view.lk_call_id.clone(), Entry { view, commands });
+        let mut legs = self.inner.legs.lock();
+        if self.inner.stopping.load(Ordering::Relaxed) {
+            stop(&commands);
+        }
+        legs.insert(view.lk_call_id.clone(), Entry { view, commands });
         receiver
     }
 
@@ -132,11 +144,10 @@ impl Legs {
 
     /// Ends every leg and waits until all of them are gone.
     pub async fn stop_all(&self) {
-        for view in self.views() {
-            if let Ok(sender) = self.sender(&view.lk_call_id) {
-                let (done, _) = oneshot::channel();
-                sender.send(Command { what: What::Stop, done }).ok();
-            }
+        {
+            let legs = self.inner.legs.lock();
+            self.inner.stopping.store(true, Ordering::Relaxed);
+            legs.values().for_each(|entry| stop(&entry.commands));
         }
         loop {
             let changed = self.inner.changed.notified();
@@ -146,6 +157,12 @@ impl Legs {
             changed.await;
         }
     }
+}
+
+/// A leg that has ended already does not mind.
+fn stop(commands: &mpsc::UnboundedSender<Command>) {
+    let (done, _) = oneshot::channel();
+    commands.send(Command { what: What::Stop, done }).ok();
 }
 
 #[cfg(test)]
@@ -176,6 +193,14 @@ mod tests {
         });
         assert_eq!(legs.command("SCL_1", What::Hold).await, Err(CommandError::NotAnswered));
         leg.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_leg_that_enters_while_all_are_stopped_is_stopped_too() {
+        let legs = Legs::default();
+        legs.stop_all().await;
+        let mut commands = legs.enter(view("SCL_1"));
+        assert!(matches!(commands.recv().await.map(|command| command.what), Some(What::Stop)));
     }
 
     #[tokio::test]

@@ -3,7 +3,7 @@
 //! Table of contents: [`config`], our [`addresses`], what all calls share ([`gateway`]), calls that come ([`inbound`]),
 //! calls that livekit-server asks for ([`outbound`]), transfers ([`transfer`]), one call's life
 //! ([`leg`], decided in [`leg_state`]), its audio ([`media_thread`]), carriers ([`registrations`]),
-//! and what the control plane may ask ([`control`]).
+//! what the control plane may ask ([`control`]), and the end ([`signals`]).
 
 mod addresses;
 mod config;
@@ -17,6 +17,7 @@ mod media_thread;
 mod outbound;
 mod participant;
 mod registrations;
+mod signals;
 mod transfer;
 
 use addresses::AddressBook;
@@ -34,12 +35,16 @@ use media::ports::PortPool;
 use media_thread::MediaPool;
 use parking_lot::Mutex;
 use registrations::Registrations;
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use signals::Stop;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
 use tokio::sync::mpsc;
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use types::control::Event;
 
 #[tokio::main]
@@ -47,11 +52,11 @@ async fn main() -> anyhow::Result<()> {
     daemon::log::init("sip-gateway");
     let config: Config = daemon::config::load(&daemon::config::path_from_args()?)?;
     config.check()?;
-    daemon::run_until_signal(|stop| serve(config, stop)).await
+    serve(config, Stop::on_signals()?).await
 }
 
-/// Serves until `stop`, then ends what calls are left and says the last events.
-async fn serve(config: Config, stop: CancellationToken) -> anyhow::Result<()> {
+/// Serves until `stop`, lets calls end as far as it wants, ends what is left and says the last events.
+async fn serve(config: Config, stop: Stop) -> anyhow::Result<()> {
     let ended = CancellationToken::new(); // after the last leg
     let (gateway, calls) = start(config, &ended).await?;
     let spool = tokio::spawn({
@@ -65,17 +70,31 @@ async fn serve(config: Config, stop: CancellationToken) -> anyhow::Result<()> {
     daemon::ready();
     tracing::info!(sip.listen = %gateway.endpoint.local_addr(), "sip-gateway serves");
     tokio::select! {
-        _ = stop.cancelled() => {}
+        _ = stop.soon.cancelled() => {}
         broken = control => anyhow::bail!("the control socket closed: {broken:?}"),
     }
     gateway.stopping.store(true, Ordering::Relaxed);
     dialing.close().await;
-    gateway.legs.stop_all().await;
+    end_calls(&gateway, &stop).await;
     gateway.registrations.close().await;
     ended.cancel();
     inbound.await?;
     spool.await?;
     Ok(())
+}
+
+/// How long calls that were not in the register yet may take to end.
+const LAST_WORDS: Duration = Duration::from_secs(3);
+
+/// Carriers find us until the last call is over: they may have something to say about it.
+async fn end_calls(gateway: &Gateway, stop: &Stop) {
+    let limit = gateway.config.drain_s;
+    tracing::info!(calls = gateway.legs.len(), limit_s = limit, "no new calls are taken; those that are up may end");
+    stop.let_end(&gateway.calls, limit.map(|s| Duration::from_secs(s.into()))).await;
+    gateway.legs.stop_all().await;
+    if tokio::time::timeout(LAST_WORDS, gateway.calls.wait()).await.is_err() {
+        tracing::warn!("calls that were being set up are left behind");
+    }
 }
 
 fn tls(config: &config::SipTls) -> Result<sip::tls::Tls, sip::tls::TlsError> {
@@ -125,6 +144,7 @@ async fn start(
         spool: Spool::open(&config.spool_dir, "sip-gateway").context("spool_dir")?,
         api: unix_http::Client::new(&config.control.api_socket),
         ports: Arc::new(Mutex::new(PortPool::new(config.rtp.start, config.rtp.end))),
+        calls: TaskTracker::new(),
         stopping: AtomicBool::new(false),
         config,
     };

@@ -26,6 +26,7 @@ pub async fn serve(gateway: &Arc<Gateway>) -> Registration {
 }
 
 async fn create(gateway: Arc<Gateway>, request: Request, deadline: Instant) -> Result<Response, RpcError> {
+    let _working = gateway.calls.token();
     if gateway.is_stopping() {
         return Err(RpcError::unavailable("the gateway is stopping"));
     }
@@ -36,7 +37,7 @@ async fn create(gateway: Arc<Gateway>, request: Request, deadline: Instant) -> R
     let (identity, sip_call_id, wait) =
         (request.participant_identity.clone(), request.sip_call_id.clone(), request.wait_until_answered);
     let Dialing { leg, joined, answered } = dial(&gateway, request, invites, peer.ip()).await?;
-    tokio::spawn(leg.run());
+    gateway.calls.spawn(leg.run());
     let outcome = tokio::time::timeout_at(deadline.into(), if wait { answered } else { joined }).await;
     match outcome {
         Ok(Ok(Ok(participant_id))) => Ok(Response { participant_id, participant_identity: identity, sip_call_id }),
