@@ -15,9 +15,12 @@ pub struct Config {
     pub livekit: LiveKit,
     pub sip: Sip,
     pub rtp: Rtp,
-    pub control: Control,
+    /// Without it (and `spool_dir`) LiveKit's trunks and rules alone decide about calls, as with livekit-sip.
+    pub control: Option<Control>,
     /// Where events wait until `control-api` has taken them.
-    pub spool_dir: PathBuf,
+    pub spool_dir: Option<PathBuf>,
+    #[serde(default)]
+    pub observe: Observe,
     /// Seconds that SIGTERM leaves to calls before it ends them. More than systemd (30 s) or `./box run` (10 s) allow a
     /// daemon to end is of no use there.
     #[serde(default = "five")]
@@ -139,6 +142,24 @@ pub struct Control {
     pub listen_socket: PathBuf,
 }
 
+/// Who may look at health and figures, over HTTP: nobody, unless an address is set.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Observe {
+    /// For load balancers; livekit-sip's `health_port`.
+    pub health_listen: Option<SocketAddr>,
+    /// For Prometheus; livekit-sip's `prometheus_port`.
+    pub prometheus_listen: Option<SocketAddr>,
+    /// Busier than this, 0 to 1, the gateway says that it is under load.
+    pub max_cpu_utilization: f64,
+}
+
+impl Default for Observe {
+    fn default() -> Self {
+        Self { health_listen: None, prometheus_listen: None, max_cpu_utilization: 0.9 }
+    }
+}
+
 /// What the phone's audio is in the room.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -158,6 +179,15 @@ impl Config {
             "rtp.start ({}) must be below rtp.end ({})",
             self.rtp.start,
             self.rtp.end
+        );
+        anyhow::ensure!(
+            self.control.is_some() == self.spool_dir.is_some(),
+            "control and spool_dir belong together: set both, or neither to run without a control plane"
+        );
+        let share = self.observe.max_cpu_utilization;
+        anyhow::ensure!(
+            share > 0.0 && share <= 1.0,
+            "observe.max_cpu_utilization ({share}) must be above 0, at most 1"
         );
         anyhow::ensure!(!self.sip.transports.is_empty(), "sip.transports is empty: name \"udp\" or \"tcp\"");
         for (key, ip) in [("sip", self.sip.advertise_ip), ("rtp", self.rtp.advertise_ip)] {
@@ -207,6 +237,20 @@ mod tests {
         let advertised = listening.replace("[rtp]", "advertise_ip = \"0.0.0.0\"\n[rtp]");
         let refused = toml_of(&advertised).unwrap().check().unwrap_err().to_string();
         assert!(refused.contains("sip.advertise_ip"), "{refused}");
+    }
+
+    #[test]
+    fn without_a_control_plane_there_is_no_spool_either() {
+        let alone = GOOD.replace("spool_dir = \"/tmp/spool\"", "").split("[control]").next().unwrap().to_owned();
+        toml_of(&alone).unwrap().check().unwrap();
+        let half = toml_of(&GOOD.replace("spool_dir = \"/tmp/spool\"", "")).unwrap().check().unwrap_err();
+        assert!(half.to_string().contains("control and spool_dir"), "{half}");
+    }
+
+    #[test]
+    fn a_load_that_no_processor_reaches_is_refused() {
+        let config = toml_of(&format!("{GOOD}\n[observe]\nmax_cpu_utilization = 90\n")).unwrap();
+        assert!(config.check().unwrap_err().to_string().contains("observe.max_cpu_utilization"));
     }
 
     #[test]

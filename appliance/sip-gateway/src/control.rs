@@ -29,9 +29,13 @@ use types::{
 
 type App = State<Arc<Gateway>>;
 
-/// Serves until `stop`.
+/// Serves until `stop`, if there is a control plane.
 pub async fn serve(gateway: Arc<Gateway>, stop: CancellationToken) -> anyhow::Result<()> {
-    let listener = daemon::unix_http::bind(&gateway.config.control.listen_socket)?;
+    let Some(control) = &gateway.config.control else {
+        stop.cancelled().await;
+        return Ok(());
+    };
+    let listener = daemon::unix_http::bind(&control.listen_socket)?;
     axum::serve(listener, router(gateway)).with_graceful_shutdown(stop.cancelled_owned()).await?;
     Ok(())
 }

@@ -1,9 +1,10 @@
 //! What do all calls of this process share?
 
 use crate::{
-    addresses::AddressBook, config::Config, legs::Legs, media_thread::MediaPool, registrations::Registrations,
+    addresses::AddressBook, config::Config, cpu::CpuLoad, events::Events, health::Health, legs::Legs,
+    media_thread::MediaPool, metrics::Metrics, registrations::Registrations,
 };
-use daemon::{spool::Spool, unix_http};
+use daemon::unix_http;
 use livekit::{
     Certificate,
     api::Tokens,
@@ -34,9 +35,11 @@ pub struct Gateway {
     pub tokens: Tokens,
     pub legs: Legs,
     pub registrations: Registrations,
-    pub spool: Spool,
-    /// `control-api`.
-    pub api: unix_http::Client,
+    pub spool: Events,
+    pub metrics: Arc<Metrics>,
+    pub cpu: Arc<CpuLoad>,
+    /// `control-api`, if there is a control plane.
+    pub api: Option<unix_http::Client>,
     pub ports: Arc<Mutex<PortPool>>,
     /// Everything that serves a call, from its INVITE to its last event.
     pub calls: TaskTracker,
@@ -82,6 +85,16 @@ impl Gateway {
             }
         }
         Err(last.unwrap_or(PortError::Exhausted(Exhausted(tries))))
+    }
+
+    /// What load balancers are told.
+    pub fn fitness(&self) -> Health {
+        Health::of(self.is_stopping(), self.cpu.now(), self.config.observe.max_cpu_utilization)
+    }
+
+    /// Fit, and livekit-server can be asked about new calls.
+    pub fn is_available(&self) -> bool {
+        self.fitness() == Health::Ok && *self.bus.connected().borrow()
     }
 
     pub fn health(&self) -> GatewayHealth {

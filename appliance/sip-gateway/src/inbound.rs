@@ -22,12 +22,16 @@ use livekit::proto::{
 };
 use media::sdp::Encryption;
 use sip::{DigestCheck, InboundCall, InviteInfo};
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use types::{
     CorrelationId,
-    control::{Admission, AdmissionRequest, Event, InboundLeg, InboundOutcome},
+    control::{Admission, AdmissionRequest, Direction, Event, InboundLeg, InboundOutcome},
 };
 
 /// How long the control plane may think about an INVITE.
@@ -105,6 +109,8 @@ impl Attempt {
     fn new(gateway: Arc<Gateway>, mut call: InboundCall) -> Self {
         let lk_call_id = participant::new_call_id();
         call.set_local_tag(&lk_call_id);
+        let host = sip::uri::SipUri::parse(&call.info.to_uri).map(|uri| uri.host).unwrap_or_default();
+        gateway.metrics.invited(&lk_call_id, &host, Instant::now());
         let leg = leg_of(&call.info, lk_call_id);
         Self { gateway, call, leg, correlation_id: CorrelationId::new() }
     }
@@ -120,7 +126,10 @@ impl Attempt {
             }),
         };
         match outcome {
-            Ok(dispatch) => leg::inbound::run(self.gateway, self.call, self.leg, self.correlation_id, dispatch).await,
+            Ok(dispatch) => {
+                self.gateway.metrics.dispatched(&self.leg.lk_call_id, Instant::now());
+                leg::inbound::run(self.gateway, self.call, self.leg, self.correlation_id, dispatch).await
+            }
             Err(refused) => self.refuse(refused).await,
         }
     }
@@ -133,10 +142,12 @@ impl Attempt {
             return self.dispatch_phone().await;
         }
         let known = self.authenticate().await;
+        self.gateway.metrics.checked(&self.leg.lk_call_id, Instant::now());
         if self.is_stranger(&known) && self.call.may_be_a_phone() {
             return self.dispatch_phone().await;
         }
         known?;
+        self.gateway.metrics.accepted(&self.leg.lk_call_id);
         self.ask_control_plane().await?;
         self.find_room().await
     }
@@ -151,9 +162,11 @@ impl Attempt {
 
     /// GetSIPTrunkAuthentication and, if the trunk has credentials, digest.
     async fn authenticate(&mut self) -> Result<(), Refused> {
+        let asked = self.gateway.metrics.stage(Direction::Inbound, "get-auth");
         let trunk = self.gateway.io.trunk_authentication(self.sip_call()).await.map_err(|error| {
             Refused::with(InboundOutcome::Unavailable, 503, format!("livekit-server did not name a trunk: {error}"))
         })?;
+        drop(asked);
         match trunk.error_code() {
             _ if trunk.drop => {
                 return Err(Refused::silently(InboundOutcome::Dropped, "livekit-server drops this trunk"));
@@ -183,8 +196,8 @@ impl Attempt {
     /// The control plane may refuse before a room costs anything; silence lets the call in.
     async fn ask_control_plane(&self) -> Result<(), Refused> {
         let request = AdmissionRequest { correlation_id: self.correlation_id.clone(), leg: self.leg.clone() };
-        let api = self.gateway.api.with_limit(ADMISSION_LIMIT);
-        match api.post("/internal/v1/admission", &request).await {
+        let Some(api) = &self.gateway.api else { return Ok(()) };
+        match api.with_limit(ADMISSION_LIMIT).post("/internal/v1/admission", &request).await {
             Ok(Admission::Continue | Admission::Join { .. }) => Ok(()),
             Ok(Admission::Reject { code, reason }) => Err(Refused::with(InboundOutcome::NotAdmitted, code, reason)),
             Err(error) => {
@@ -198,9 +211,11 @@ impl Attempt {
     async fn find_room(&self) -> Result<Dispatch, Refused> {
         let trunk = self.leg.lk_trunk_id.clone().unwrap_or_default();
         let request = EvaluateSipDispatchRulesRequest::new(self.sip_call(), trunk);
+        let asked = self.gateway.metrics.stage(Direction::Inbound, "eval-dispatch");
         let answer = self.gateway.io.evaluate_dispatch_rules(&request).await.map_err(|error| {
             Refused::with(InboundOutcome::Unavailable, 503, format!("livekit-server did not name a room: {error}"))
         })?;
+        drop(asked);
         match answer.outcome() {
             SipDispatchResult::Accept => Ok(self.accepted(answer)),
             SipDispatchResult::RequestPin => Err(Refused::with(
@@ -280,6 +295,8 @@ impl Attempt {
             );
             let event = Event::InboundRefused { leg: self.leg, outcome, sip_code, detail };
             self.gateway.spool.append(Some(&self.correlation_id), event);
+        } else {
+            self.gateway.metrics.challenged(&self.leg.lk_call_id, Instant::now());
         }
     }
 }

@@ -3,17 +3,23 @@
 //! Table of contents: [`config`], our [`addresses`], what all calls share ([`gateway`]), calls that come ([`inbound`]),
 //! calls that livekit-server asks for ([`outbound`]), transfers ([`transfer`]), one call's life
 //! ([`leg`], decided in [`leg_state`]), its audio ([`media_thread`]), carriers ([`registrations`]),
-//! what the control plane may ask ([`control`]), and the end ([`signals`]).
+//! what the control plane may ask ([`control`]) and hears ([`events`]), what others may look at ([`observe`]), and
+//! the end ([`signals`]).
 
 mod addresses;
 mod config;
 mod control;
+mod cpu;
+mod events;
 mod gateway;
+mod health;
 mod inbound;
 mod leg;
 mod leg_state;
 mod legs;
 mod media_thread;
+mod metrics;
+mod observe;
 mod outbound;
 mod participant;
 mod registrations;
@@ -23,7 +29,9 @@ mod transfer;
 use addresses::AddressBook;
 use anyhow::Context;
 use config::{Config, Transport};
+use cpu::CpuLoad;
 use daemon::{spool::Spool, unix_http};
+use events::Events;
 use gateway::Gateway;
 use legs::Legs;
 use livekit::{
@@ -33,6 +41,8 @@ use livekit::{
 };
 use media::ports::PortPool;
 use media_thread::MediaPool;
+use metrics::Metrics;
+use observe::Windows;
 use parking_lot::Mutex;
 use registrations::Registrations;
 use signals::Stop;
@@ -45,7 +55,7 @@ use std::{
 };
 use tokio::sync::mpsc;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use types::control::Event;
+use types::{CorrelationId, control::Event};
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
@@ -58,17 +68,21 @@ async fn main() -> anyhow::Result<()> {
 /// Serves until `stop`, lets calls end as far as it wants, ends what is left and says the last events.
 async fn serve(config: Config, stop: Stop) -> anyhow::Result<()> {
     let ended = CancellationToken::new(); // after the last leg
+    let windows = Windows::open(&config.observe).await?;
     let (gateway, calls) = start(config, &ended).await?;
+    let [health, metrics] = windows.addresses().map(|address| address.map(tracing::field::display));
+    windows.serve(&gateway, &ended);
     let spool = tokio::spawn({
-        let (spool, api, ended) = (gateway.spool.clone(), gateway.api.clone(), ended.clone());
-        async move { spool.run(api, ended).await }
+        let (gateway, ended) = (gateway.clone(), ended.clone());
+        async move { gateway.spool.run(gateway.api.clone(), ended).await }
     });
     gateway.spool.append(None, Event::Started { legs: Vec::new() });
     let dialing = outbound::serve(&gateway).await;
     let control = tokio::spawn(control::serve(gateway.clone(), ended.clone()));
     let inbound = tokio::spawn(inbound::serve(gateway.clone(), calls, ended.clone()));
     daemon::ready();
-    tracing::info!(sip.listen = %gateway.endpoint.local_addr(), "sip-gateway serves");
+    let sip = gateway.endpoint.local_addr();
+    tracing::info!(sip.listen = %sip, health.listen = health, prometheus.listen = metrics, "sip-gateway serves");
     tokio::select! {
         _ = stop.soon.cancelled() => {}
         broken = control => anyhow::bail!("the control socket closed: {broken:?}"),
@@ -130,6 +144,10 @@ async fn start(
     .await?;
     let bus = Bus::connect(&config.redis.url).await.context("redis.url")?;
     let threads = std::thread::available_parallelism().map_or(1, |cores| cores.get().min(4));
+    let spool = config.spool_dir.as_deref().map(|dir| Spool::open(dir, "sip-gateway")).transpose();
+    let spool = spool.context("spool_dir")?;
+    let instance = spool.as_ref().map_or_else(|| CorrelationId::new().to_string(), |spool| spool.instance().to_owned());
+    let metrics = Arc::new(Metrics::new(&format!("NE_{instance}"))?);
     let gateway = Gateway {
         io: IoInfo::new(bus.clone()),
         rpc: SipInternal::new(bus.clone()),
@@ -141,8 +159,10 @@ async fn start(
         tokens: Tokens::new(&config.livekit.api_key, &config.livekit.api_secret),
         legs: Legs::default(),
         registrations: Registrations::default(),
-        spool: Spool::open(&config.spool_dir, "sip-gateway").context("spool_dir")?,
-        api: unix_http::Client::new(&config.control.api_socket),
+        spool: Events::new(spool, metrics.clone(), instance),
+        metrics,
+        cpu: Arc::new(CpuLoad::default()),
+        api: config.control.as_ref().map(|control| unix_http::Client::new(&control.api_socket)),
         ports: Arc::new(Mutex::new(PortPool::new(config.rtp.start, config.rtp.end))),
         calls: TaskTracker::new(),
         stopping: AtomicBool::new(false),

@@ -3,6 +3,7 @@
 use crate::{
     gateway::Gateway,
     legs::{CommandError, What},
+    metrics,
 };
 use livekit::{
     proto::{
@@ -35,12 +36,22 @@ async fn transfer(
     deadline: Instant,
 ) -> Result<Response, RpcError> {
     let gateway = gateway.upgrade().ok_or_else(|| RpcError::unavailable("the gateway is stopping"))?;
+    let counted = gateway.metrics.transfer(&lk_call_id);
     let headers = request.headers.into_iter().collect();
     let command = gateway.legs.command(&lk_call_id, What::Transfer { to: request.transfer_to, headers });
     match tokio::time::timeout_at(deadline.into(), command).await {
-        Ok(Ok(())) => Ok(Response { status: SipTransferStatus::StsTransferSuccessful as i32, ..Response::default() }),
-        Ok(Err(error)) => Err(error_of(error)),
-        Err(_) => Err(RpcError::new(ErrorCode::DeadlineExceeded, "the peer did not say how the transfer went")),
+        Ok(Ok(())) => {
+            counted.succeeded();
+            Ok(Response { status: SipTransferStatus::StsTransferSuccessful as i32, ..Response::default() })
+        }
+        Ok(Err(error)) => {
+            counted.failed(&metrics::reason_of(&error));
+            Err(error_of(error))
+        }
+        Err(_) => {
+            counted.failed("timeout");
+            Err(RpcError::new(ErrorCode::DeadlineExceeded, "the peer did not say how the transfer went"))
+        }
     }
 }
 

@@ -23,6 +23,7 @@ impl Attempt {
             Proof::Wrong => Err(Refused::with(InboundOutcome::Unauthorized, 403, "not the password of this phone")),
             Proof::Right(extension) => {
                 self.leg.extension_id = extension.parse().ok();
+                self.gateway.metrics.accepted(&self.leg.lk_call_id);
                 self.ask_for_room().await
             }
         }
@@ -30,8 +31,10 @@ impl Attempt {
 
     async fn ask_for_room(&self) -> Result<Dispatch, Refused> {
         let request = AdmissionRequest { correlation_id: self.correlation_id.clone(), leg: self.leg.clone() };
-        let api = self.gateway.api.with_limit(LIMIT);
-        match api.post("/internal/v1/admission", &request).await {
+        let Some(api) = &self.gateway.api else {
+            return Err(Refused::with(InboundOutcome::Unavailable, 503, "there is no control plane to ask for a room"));
+        };
+        match api.with_limit(LIMIT).post("/internal/v1/admission", &request).await {
             Ok(Admission::Join { room, identity, name }) => Ok(self.dispatch_to(room, identity, name)),
             Ok(Admission::Reject { code, reason }) => Err(Refused::with(InboundOutcome::NotAdmitted, code, reason)),
             Ok(Admission::Continue) => Err(Refused::with(InboundOutcome::NoTrunk, 404, "nobody knows this phone")),

@@ -88,7 +88,9 @@ async fn set_up(gateway: &Gateway, call: &InboundCall, encryption: Encryption) -
     let mut sdp = MediaSession::new(local, rand::random::<u32>().into());
     let (answer, codec) = match &call.info.sdp {
         Some(offer) => {
+            gateway.metrics.offer_of_caller(offer);
             let (agreed, answer) = sdp.answer(offer)?;
+            gateway.metrics.answer(&answer);
             (Some(answer), agreed.codec)
         }
         None => (None, G711::Pcmu),

@@ -30,7 +30,9 @@ impl Leg {
         self.map_headers(headers);
         self.attributes.insert("sip.callTag".into(), remote_tag.clone());
         self.media.set_attributes([("sip.callTag".to_owned(), remote_tag)].into());
-        match self.sdp.apply_answer(&sdp.unwrap_or_default()) {
+        let sdp = sdp.unwrap_or_default();
+        self.gateway.metrics.answer(&sdp);
+        match self.sdp.apply_answer(&sdp) {
             Ok(agreed) => {
                 self.start_audio(agreed);
                 self.input(Input::Connected);
@@ -165,6 +167,7 @@ impl Leg {
             LegMediaEvent::Room(event) => self.on_room(event),
             LegMediaEvent::MediaTimeout => self.input(Input::MediaTimedOut),
             LegMediaEvent::Stats(stats) => self.stats = stats,
+            LegMediaEvent::Packets(counts) => self.gateway.metrics.packets(&self.lk_call_id, &counts),
             LegMediaEvent::FirstRtp | LegMediaEvent::PhoneDigit(_) => {}
             LegMediaEvent::Closed => self.input(Input::JoinFailed),
         }

@@ -208,6 +208,7 @@ impl Leg {
                 match event {
                     LegMediaEvent::Signal(frame) => self.room.send(frame), // the farewell
                     LegMediaEvent::Stats(stats) => self.stats = stats,
+                    LegMediaEvent::Packets(counts) => self.gateway.metrics.packets(&self.lk_call_id, &counts),
                     LegMediaEvent::Closed => return,
                     _ => {}
                 }

@@ -62,6 +62,7 @@ pub async fn dial(
     let mut sdp = MediaSession::new(local, rand::random::<u32>().into());
     let secured = secure.then(|| sdp.offer_secured());
     let offer = sdp.offer();
+    gateway.metrics.offer(secured.as_deref().unwrap_or(&offer));
     for invite in &mut invites {
         invite.second_sdp = secured.as_ref().map(|_| offer.clone());
         invite.sdp = Some(secured.clone().unwrap_or(offer.clone()));

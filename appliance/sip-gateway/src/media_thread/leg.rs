@@ -3,6 +3,7 @@
 //! A [`Leg`] joins the two halves: `media::phone` knows the phone, `RoomSession` the room. Here are
 //! only the sockets, the order of things and the reports.
 
+use super::packets::Packets;
 use super::{AddError, LegMediaEvent, LegOrder, NewLeg};
 use livekit::{AudioCodec, AudioFrame, AudioPacket, Output, RoomError, RoomEvent, RoomSession};
 use media::codec::{Codec, G711};
@@ -35,6 +36,7 @@ pub struct Leg {
     /// Encrypts the phone's side, where that was agreed on.
     shield: Option<Shield>,
     keys_by_rtp: bool,
+    packets: Packets,
     timed_out: bool,
     watch_at: Instant,
     report_at: Instant,
@@ -61,6 +63,7 @@ impl Leg {
             to_phone: ToPhone::new(start),
             shield: None,
             keys_by_rtp: false,
+            packets: Packets::default(),
             timed_out: false,
             watch_at: now + WATCH,
             report_at: now + REPORT,
@@ -97,7 +100,7 @@ impl Leg {
 
     /// A datagram at the RTP port.
     pub fn handle_phone(&mut self, datagram: &[u8], from: SocketAddr, now: Instant) {
-        let first = !self.from_phone.heard_anything();
+        let before = self.from_phone.figures().packets;
         let opened = match &mut self.shield {
             None => None,
             Some(shield) => match shield.open(datagram) {
@@ -117,8 +120,11 @@ impl Leg {
                 self.key(digit, now);
             }
         }
-        if first && self.from_phone.heard_anything() {
-            self.report(LegMediaEvent::FirstRtp);
+        if self.from_phone.figures().packets > before {
+            self.packets.received(datagram);
+            if before == 0 {
+                self.report(LegMediaEvent::FirstRtp);
+            }
         }
     }
 
@@ -137,7 +143,7 @@ impl Leg {
         if self.to_phone.due().is_some_and(|due| now >= due)
             && let Some(to) = self.from_phone.destination()
         {
-            self.to_phone.tick(now, &mut sender(&self.rtp, to, self.shield.as_mut()));
+            self.to_phone.tick(now, &mut sender(&self.rtp, to, self.shield.as_mut(), &mut self.packets));
         }
         if now >= self.watch_at {
             self.watch_at = now + WATCH;
@@ -165,10 +171,11 @@ impl Leg {
     }
 
     /// The last words. The sockets go first, so that whoever hears them can have the port.
-    pub fn close(self: Box<Self>) {
-        let stats = self.stats();
+    pub fn close(mut self: Box<Self>) {
+        let (stats, counts) = (self.stats(), self.packets.take());
         let Leg { events, rtp, room_socket, .. } = *self;
         drop((rtp, room_socket));
+        let _ = events.send(LegMediaEvent::Packets(counts));
         let _ = events.send(LegMediaEvent::Stats(stats));
         let _ = events.send(LegMediaEvent::Closed);
     }
@@ -176,6 +183,7 @@ impl Leg {
     fn negotiated(&mut self, agreed: &Negotiated, now: Instant) {
         self.from_phone.negotiated(agreed, now);
         self.to_phone.negotiated(agreed, now);
+        self.packets.negotiated(agreed);
         self.shield = Shield::renewed(self.shield.take(), agreed.srtp.clone());
         self.timed_out = false;
     }
@@ -193,7 +201,8 @@ impl Leg {
         let Some(to) = self.from_phone.destination() else { return };
         let codec = room_codec(packet.codec);
         let room = RoomPacket { codec, sequence: packet.seq, timestamp: packet.rtp_time, payload: packet.payload };
-        self.to_phone.room_packet(&packet.track_sid, room, now, &mut sender(&self.rtp, to, self.shield.as_mut()));
+        let mut send = sender(&self.rtp, to, self.shield.as_mut(), &mut self.packets);
+        self.to_phone.room_packet(&packet.track_sid, room, now, &mut send);
     }
 
     fn room_event(&mut self, event: RoomEvent, now: Instant) {
@@ -214,6 +223,8 @@ impl Leg {
         if now >= self.report_at {
             self.report_at = now + REPORT;
             self.report(LegMediaEvent::Stats(self.stats()));
+            let counts = self.packets.take();
+            self.report(LegMediaEvent::Packets(counts));
         }
         if !self.timed_out && self.from_phone.silent_too_long(now) {
             self.timed_out = true;
@@ -259,12 +270,20 @@ fn publish(to_room: &mut ToRoom, session: &mut RoomSession, audio: &PhoneAudio<'
 }
 
 /// Nothing leaves in the clear where encryption was agreed on.
-fn sender(rtp: &UdpSocket, to: SocketAddr, mut shield: Option<&mut Shield>) -> impl FnMut(&[u8]) {
-    move |packet| match &mut shield {
-        None => _ = rtp.send_to(packet, to),
-        Some(shield) => {
-            if let Some(packet) = shield.protect(packet) {
-                _ = rtp.send_to(packet.as_ref(), to);
+fn sender(
+    rtp: &UdpSocket,
+    to: SocketAddr,
+    mut shield: Option<&mut Shield>,
+    packets: &mut Packets,
+) -> impl FnMut(&[u8]) {
+    move |packet| {
+        packets.sent(packet);
+        match &mut shield {
+            None => _ = rtp.send_to(packet, to),
+            Some(shield) => {
+                if let Some(packet) = shield.protect(packet) {
+                    _ = rtp.send_to(packet.as_ref(), to);
+                }
             }
         }
     }

@@ -9,6 +9,7 @@
 //! [`leg`] only joins the two.
 
 mod leg;
+mod packets;
 #[cfg(test)]
 mod tests;
 mod worker;
@@ -18,6 +19,7 @@ use leg::Leg;
 use livekit::{Certificate, Connect, DisconnectReason, JoinOptions, RoomError, RoomEvent, SignalEvent};
 use media::phone::{MediaTimeouts, SourcePolicy};
 use media::sdp::Negotiated;
+pub use packets::PacketCount;
 use std::collections::HashMap;
 use std::net::UdpSocket;
 use std::sync::Arc;
@@ -77,6 +79,8 @@ pub enum LegMediaEvent {
     /// The phone has been silent on the wire for too long. Said once, until audio is negotiated anew.
     MediaTimeout,
     Stats(LegStats),
+    /// Since the last time.
+    Packets(Vec<PacketCount>),
     /// The sockets are closed; nothing comes after this.
     Closed,
 }
