@@ -22,7 +22,7 @@ pub struct Config {
     #[serde(default)]
     pub observe: Observe,
     /// Seconds that SIGTERM leaves to calls before it ends them. More than systemd (30 s) or `./box run` (10 s) allow a
-    /// daemon to end is of no use there.
+    /// daemon to end is of no use there. No limit with livekit-sip's configuration.
     #[serde(default = "five")]
     pub drain_s: Option<u32>,
     #[serde(default)]
@@ -88,7 +88,7 @@ pub struct Pair {
     pub key: PathBuf,
 }
 
-fn system_trust() -> PathBuf {
+pub fn system_trust() -> PathBuf {
     "/etc/ssl/certs/ca-certificates.crt".into()
 }
 

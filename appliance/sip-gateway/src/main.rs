@@ -4,10 +4,11 @@
 //! calls that livekit-server asks for ([`outbound`]), transfers ([`transfer`]), one call's life
 //! ([`leg`], decided in [`leg_state`]), its audio ([`media_thread`]), carriers ([`registrations`]),
 //! what the control plane may ask ([`control`]) and hears ([`events`]), what others may look at ([`observe`]), and
-//! the end ([`signals`]).
+//! the end ([`signals`]). livekit-sip's own configuration is understood, too ([`upstream_config`]).
 
 mod addresses;
 mod config;
+mod config_source;
 mod control;
 mod cpu;
 mod events;
@@ -25,6 +26,7 @@ mod participant;
 mod registrations;
 mod signals;
 mod transfer;
+mod upstream_config;
 
 use addresses::AddressBook;
 use anyhow::Context;
@@ -60,8 +62,7 @@ use types::{CorrelationId, control::Event};
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     daemon::log::init("sip-gateway");
-    let config: Config = daemon::config::load(&daemon::config::path_from_args()?)?;
-    config.check()?;
+    let config = config_source::load()?;
     serve(config, Stop::on_signals()?).await
 }
 

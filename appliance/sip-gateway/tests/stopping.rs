@@ -6,13 +6,13 @@
 #[path = "stopping/bench.rs"]
 mod bench;
 
-use bench::{Bench, Phone, get};
+use bench::{Bench, Phone, UPSTREAM, get};
 use nix::sys::signal::Signal;
 
 #[tokio::test]
 async fn after_sigterm_a_phone_rings_on_new_calls_are_refused_and_the_last_end_is_the_gateways() {
     let (mut bench, phone) = (Bench::start().await, Phone::new().await);
-    bench.dial(&phone);
+    bench.dial(&phone).await;
     let invite = phone.request("INVITE").await;
     phone.answer(&invite, "180 Ringing").await;
     assert_eq!(get(bench.health).await, (200, "OK".to_owned()));
@@ -37,7 +37,7 @@ async fn after_sigterm_a_phone_rings_on_new_calls_are_refused_and_the_last_end_i
 async fn sigint_ends_calls_also_when_they_were_allowed_to_go_on() {
     for before in [None, Some(Signal::SIGQUIT)] {
         let (mut bench, phone) = (Bench::start().await, Phone::new().await);
-        bench.dial(&phone);
+        bench.dial(&phone).await;
         let invite = phone.request("INVITE").await;
         phone.answer(&invite, "180 Ringing").await;
         if let Some(signal) = before {
@@ -59,4 +59,15 @@ async fn without_calls_every_signal_ends_it_at_once() {
         bench.signal(signal);
         assert!(bench.ended().await.success(), "{signal}");
     }
+}
+
+#[tokio::test]
+async fn livekit_sips_own_configuration_starts_the_gateway() {
+    let mut bench = Bench::configured(".yaml", UPSTREAM).await;
+    assert_eq!(get(bench.health).await, (200, "OK".to_owned()));
+    let (status, figures) = get(bench.metrics).await;
+    assert!(status == 200 && figures.contains("\nlivekit_sip_available{node_id="), "{figures}");
+    assert!(bench.heard.contains("keys=\"sip_hostname, use_external_ip\""), "{}", bench.heard);
+    bench.signal(Signal::SIGTERM);
+    assert!(bench.ended().await.success());
 }

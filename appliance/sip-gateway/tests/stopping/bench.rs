@@ -11,6 +11,7 @@ use nix::{
 use std::{
     net::{SocketAddr, TcpListener},
     process::{ExitStatus, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
     time::Duration,
 };
 use tempfile::TempDir;
@@ -30,6 +31,11 @@ const OURS: &str = "drain_s = 600\nredis.url = \"redis://127.0.0.1:REDIS/0\"\n\
     sip.listen = \"127.0.0.1:0\"\nrtp = { start = 10000, end = 60000, ip = \"127.0.0.1\" }\n\
     observe = { health_listen = \"127.0.0.1:0\", prometheus_listen = \"127.0.0.1:0\", max_cpu_utilization = 1.0 }\n";
 
+/// livekit-sip's, which has to name ports.
+pub const UPSTREAM: &str = "api_key: key\napi_secret: secret\nws_url: ws://127.0.0.1:LIVEKIT\n\
+    redis: {address: '127.0.0.1:REDIS'}\nlisten_ip: 127.0.0.1\nsip_port: FREE1\nhealth_port: FREE2\n\
+    prometheus_port: FREE3\nmax_cpu_utilization: 1.0\nuse_external_ip: true\nsip_hostname: sip.example.com\n";
+
 pub struct Bench {
     pub sip: SocketAddr,
     pub health: SocketAddr,
@@ -46,12 +52,19 @@ pub struct Bench {
 
 impl Bench {
     pub async fn start() -> Self {
+        Self::configured(".toml", OURS).await
+    }
+
+    pub async fn configured(ending: &str, text: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let livekit = TcpListener::bind("127.0.0.1:0").unwrap();
         let (redis, redis_port) = redis(&folder).await;
-        let text = OURS.replace("REDIS", &redis_port.to_string());
-        let text = text.replace("LIVEKIT", &livekit.local_addr().unwrap().port().to_string());
-        let file = folder.path().join("gateway.toml");
+        let mut text = text.replace("REDIS", &redis_port.to_string());
+        text = text.replace("LIVEKIT", &livekit.local_addr().unwrap().port().to_string());
+        for name in ["FREE1", "FREE2", "FREE3"] {
+            text = text.replace(name, &free_port().to_string());
+        }
+        let file = folder.path().join(format!("gateway{ending}"));
         std::fs::write(&file, text).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_sip-gateway"));
         command.arg("--config").arg(&file).env_remove("JOURNAL_STREAM").env_remove("SCAIBOX_LOG");
@@ -102,8 +115,8 @@ impl Bench {
         timeout(LIMIT, self.gateway.wait()).await.expect("the gateway ends").unwrap()
     }
 
-    /// Asks the gateway to dial, as livekit-server does.
-    pub fn dial(&self, phone: &Phone) {
+    /// Has the gateway dial, as livekit-server does; returns once it has.
+    pub async fn dial(&mut self, phone: &Phone) {
         let request = Request {
             sip_call_id: "SCL_test".into(),
             address: phone.0.local_addr().unwrap().to_string(),
@@ -118,6 +131,7 @@ impl Bench {
             let bus = Bus::connect(&url).await.unwrap();
             SipInternal::new(bus).create(&request, LIMIT).await
         });
+        self.says("outbound call").await;
     }
 
     /// The value of the first sample that begins like this or has it after `livekit_sip_`.
@@ -157,8 +171,12 @@ async fn redis(folder: &TempDir) -> (Child, u16) {
     (child, port)
 }
 
+/// Below those that the kernel gives to others, and no other test of this process gets it.
 fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let ports = std::iter::repeat_with(|| std::process::id() * 97 + NEXT.fetch_add(1, Ordering::Relaxed));
+    let mut ports = ports.map(|n| 20_000 + (n % 10_000) as u16);
+    ports.find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).unwrap()
 }
 
 fn word_after<'a>(text: &'a str, mark: &str) -> &'a str {
