@@ -145,7 +145,7 @@ pub struct Via {
 impl Via {
     pub fn parse(value: &str) -> Option<Via> {
         let first = split_outside_quotes(value, ',').next()?;
-        let mut parts = first.split(';');
+        let mut parts = split_outside_quotes(first, ';');
         let is_token = |word: &&str| !word.is_empty() && word.bytes().all(crate::message::is_token_byte);
         let mut sent = parts.next()?.splitn(3, '/').map(str::trim);
         let protocol = format!("{}/{}", sent.next().filter(is_token)?, sent.next().filter(is_token)?);
@@ -153,7 +153,7 @@ impl Via {
         let transport = words.next().filter(is_token)?.to_ascii_uppercase();
         let sent_by: String = words.collect();
         let (host, port) = crate::uri::split_host_port(&sent_by)?;
-        Some(Via { protocol, transport, host, port, params: parts.map(own_param).collect() })
+        Some(Via { protocol, transport, host, port, params: parts.map(verbatim_param).collect() })
     }
 
     pub fn param(&self, name: &str) -> Option<&str> {
@@ -224,6 +224,14 @@ pub fn sipfrag(body: &[u8]) -> Option<(u16, String)> {
 fn own_param(part: &str) -> (String, Option<String>) {
     let (name, value) = split_param(part);
     (name.to_owned(), value)
+}
+
+/// As it stands, quotes included: it goes back to where it came from.
+fn verbatim_param(part: &str) -> (String, Option<String>) {
+    match part.split_once('=') {
+        None => (part.trim().to_owned(), None),
+        Some((name, value)) => (name.trim().to_owned(), Some(value.trim().to_owned())),
+    }
 }
 
 /// `name=value`, `name="quoted"` or `name`; the name as it stands, trimmed.
@@ -346,6 +354,7 @@ mod tests {
             stamp("SIP/2.0/UDP pc.example;branch=b;received=6.6.6.6"),
             "SIP/2.0/UDP pc.example;branch=b;received=192.0.2.9"
         );
-        assert_eq!(stamp("SIP/2.0/UDP 192.0.2.9:7000;branch=b"), "SIP/2.0/UDP 192.0.2.9:7000;branch=b");
+        let own = r#"SIP/2.0/UDP 192.0.2.9:7000;branch=b;note="a;b, c""#;
+        assert_eq!(stamp(own), own);
     }
 }
