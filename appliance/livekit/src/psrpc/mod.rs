@@ -17,7 +17,7 @@ mod request;
 mod routes;
 mod serve;
 mod sip_internal;
-mod wire;
+pub mod wire;
 
 pub use bus::{Bus, BusError};
 pub use error::{ErrorCode, RpcError};

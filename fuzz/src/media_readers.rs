@@ -1,0 +1,69 @@
+//! What comes with a call: its session description, its packets and its keys.
+
+use media::dtmf::{Event, Keys, digit_of_info};
+use media::rtp::{Packet, Reception, Unwrapper};
+use media::sdp::{Encryption, LocalMedia, MediaSession, SessionDescription};
+use media::srtp::{self, Shield, Suite};
+use std::time::{Duration, Instant};
+
+/// A session description, as an offer and as an answer; what we say to it must be one too.
+pub fn sdp(data: &[u8]) {
+    let _ = SessionDescription::parse(data);
+    let keys = Encryption::keys(|secret| secret.fill(7));
+    for encryption in [Encryption::Off, Encryption::Allowed(keys.clone()), Encryption::Required(keys)] {
+        let local = LocalMedia { encryption, ..LocalMedia::new(([192, 0, 2, 1], 4000).into()) };
+        let mut session = MediaSession::new(local, 1);
+        if let Ok((_, answer)) = session.answer(data) {
+            assert!(SessionDescription::parse(&answer).is_ok(), "our answer cannot be read");
+        }
+        assert!(SessionDescription::parse(&session.offer()).is_ok(), "our offer cannot be read");
+        let _ = session.apply_answer(data);
+    }
+}
+
+/// One packet, and the same octets as a row of small ones; in the clear and encrypted.
+pub fn rtp_rtcp(data: &[u8]) {
+    let start = Instant::now();
+    let (mut reception, mut unwrap, mut keys) = (Reception::default(), Unwrapper::default(), Keys::default());
+    for (number, packet) in std::iter::once(data).chain(data.chunks(24)).enumerate() {
+        let Ok(read) = Packet::parse(packet) else { continue };
+        let written = written(&read);
+        assert_eq!(Packet::parse(&written), Ok(read), "a packet that was written reads otherwise");
+        reception.note(&read.header, start + Duration::from_millis(20) * number as u32);
+        unwrap.timestamp(read.header.timestamp);
+        keys.packet(read.header.timestamp, read.payload);
+    }
+    reception.figures();
+    Suite::ALL.into_iter().filter_map(shield).for_each(|mut shield| encrypted(&mut shield, data));
+}
+
+fn written(packet: &Packet<'_>) -> Vec<u8> {
+    let mut written = Vec::new();
+    packet.header.write(packet.payload, &mut written);
+    written
+}
+
+/// One that opens what it protected.
+fn shield(suite: Suite) -> Option<Shield> {
+    let key = srtp::Key::new(suite, vec![7; suite.secret_length()])?;
+    Some(Shield::new(srtp::Keys { ours: key.clone(), theirs: key }))
+}
+
+fn encrypted(shield: &mut Shield, data: &[u8]) {
+    assert!(shield.open(data).is_none(), "a forged packet was opened");
+    let Ok(packet) = Packet::parse(data) else { return };
+    let plain = written(&packet);
+    let sealed = shield.protect(&plain).map(|sealed| sealed.as_ref().to_vec()).unwrap_or_default();
+    let opened = shield.open(&sealed);
+    assert!(opened.is_some_and(|opened| opened.as_ref() == plain), "what was protected does not open");
+}
+
+/// A key press, in a packet or in an INFO.
+pub fn dtmf(data: &[u8]) {
+    if let Some(event) = Event::parse(data) {
+        assert_eq!(Event::parse(&event.to_bytes()), Some(event), "an event that was written reads otherwise");
+    }
+    for kind in ["application/dtmf-relay", "application/dtmf"] {
+        digit_of_info(kind, data);
+    }
+}
