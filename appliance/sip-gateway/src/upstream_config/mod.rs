@@ -224,7 +224,7 @@ impl Tls {
         let first = first.ok_or(UpstreamError::Missing { key: "tls.certs", remedy: "name cert_file and key_file" })?;
         let (listen, certificate) = (SocketAddr::new(ip, self.listen_port()), first.cert_file.clone());
         let (key, trust) = (first.key_file.clone(), config::system_trust());
-        Ok(SipTls { listen, certificate, key, trust, require_client_certificate: false })
+        Ok(SipTls { listen, certificate, key, trust, client: None, client_trust: None })
     }
 }
 
