@@ -81,7 +81,8 @@ count_pytest() {
 
 count_closing() { awk '/^[0-9]+ passed, [0-9]+ failed$/ { passed = $1; failed = $3 } END { print passed + 0, failed + 0 }' "$1"; }
 
-suite_rust() { counted "Rust tests" count_cargo cargo test --locked --workspace --no-fail-fast; }
+# The readers of what comes from outside are fed damaged input for a while; `cargo test -p fuzz` alone does so briefly.
+suite_rust() { FUZZ_SECONDS=20 counted "Rust tests" count_cargo cargo test --locked --workspace --no-fail-fast; }
 suite_calls() { counted "calls" count_pytest "$VENV/bin/python" -m pytest tests/calls; }
 suite_api() { counted "API" count_pytest "$VENV/bin/python" -m pytest tests/api; }
 
