@@ -8,6 +8,7 @@
 pub mod app;
 mod audit;
 pub mod auth;
+pub mod bans;
 mod bots;
 mod calendars;
 pub mod calls;

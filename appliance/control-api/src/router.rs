@@ -50,6 +50,7 @@ fn collect() -> OpenApiRouter<App> {
         .merge(crate::network_info::routes())
         .merge(crate::setup::routes())
         .merge(crate::ssh::routes())
+        .merge(crate::bans::routes())
         .merge(crate::update::routes())
 }
 

@@ -21,6 +21,7 @@ mod legs;
 mod media_thread;
 mod metrics;
 mod observe;
+mod offenders;
 mod outbound;
 mod participant;
 mod registrations;
@@ -78,6 +79,8 @@ async fn serve(config: Config, stop: Stop) -> anyhow::Result<()> {
         async move { gateway.spool.run(gateway.api.clone(), ended).await }
     });
     gateway.spool.append(None, Event::Started { legs: Vec::new() });
+    let offenders = offenders::report(gateway.clone(), gateway.endpoint.offenders());
+    tokio::spawn(ended.clone().run_until_cancelled_owned(offenders));
     let dialing = outbound::serve(&gateway).await;
     let control = tokio::spawn(control::serve(gateway.clone(), ended.clone()));
     let inbound = tokio::spawn(inbound::serve(gateway.clone(), calls, ended.clone()));

@@ -8,6 +8,7 @@ use crate::dialog::Inner;
 use crate::digest::NonceKey;
 use crate::ids::new_branch;
 use crate::message::{Headers, Request, Response};
+use crate::offenders::{Offender, Offenders};
 use crate::outbound::Offer;
 use crate::register::Binding;
 use crate::registrar::Registrar;
@@ -18,9 +19,10 @@ use crate::uri::bracketed;
 use crate::{SipConfig, SipError};
 use parking_lot::Mutex;
 use std::collections::{HashMap, HashSet};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use tokio::sync::mpsc;
+use std::time::Instant;
+use tokio::sync::{broadcast, mpsc};
 
 /// Call-ID, our tag, the peer's tag.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -45,6 +47,9 @@ pub(crate) struct Core {
     pub nonces: NonceKey,
     pub resolver: Resolver,
     pub registrar: Registrar,
+    pub offenders: Mutex<Offenders>,
+    /// Whoever wants to hear of offenders.
+    pub offended: broadcast::Sender<Offender>,
 }
 
 impl Core {
@@ -134,6 +139,18 @@ impl Core {
         request.headers.set("CSeq", format!("{cseq} {}", request.method));
         request.headers.0.retain(|(name, _)| !name.eq_ignore_ascii_case("via"));
         request.headers.0.insert(0, ("Via".to_owned(), via));
+    }
+
+    /// An answer to a challenge of ours was right or wrong.
+    pub fn tried(&self, address: IpAddr, right: bool) {
+        let address = address.to_canonical();
+        let mut offenders = self.offenders.lock();
+        if right {
+            return offenders.proved(address);
+        }
+        if let Some(offender) = offenders.failed(address, Instant::now()) {
+            let _ = self.offended.send(offender); // nobody may care
+        }
     }
 
     /// A response in our name.

@@ -10,6 +10,7 @@ use crate::guard::{ALLOW, Verdict, judge};
 use crate::header::{Via, cseq, tag_of};
 use crate::inbound::{Unfit, merge_key, read_invite};
 use crate::message::{Request, Response};
+use crate::offenders::Offender;
 use crate::register::{RegisterOutcome, RegisterRequest};
 use crate::registrar::{self, Account, Contact, Registrar};
 use crate::resolve::{Resolver, Target};
@@ -19,12 +20,14 @@ use crate::{InboundCall, OutboundCall, OutboundInvite, SipConfig, SipError};
 use parking_lot::Mutex;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use tokio::sync::mpsc;
+use tokio::sync::{broadcast, mpsc};
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 /// Calls that wait for the gateway to look at them; more are told to come back.
 const WAITING_CALLS: usize = 256;
+/// Offenders that wait to be heard of; an older one will fail again.
+const WAITING_OFFENDERS: usize = 64;
 
 /// Our side of SIP. Clones are handles to the same sockets.
 #[derive(Clone)]
@@ -51,6 +54,8 @@ impl Endpoint {
             registrations: Mutex::default(),
             nonces,
             resolver: Resolver::default(),
+            offenders: Mutex::default(),
+            offended: broadcast::Sender::new(WAITING_OFFENDERS),
         });
         let (calls, receiver) = mpsc::channel(WAITING_CALLS);
         tokio::spawn(cancel.clone().run_until_cancelled_owned(registrar::keep_alive(core.clone())));
@@ -66,6 +71,11 @@ impl Endpoint {
     /// Where we listen for TLS.
     pub fn tls_addr(&self) -> Option<SocketAddr> {
         self.0.sockets.local_tls
+    }
+
+    /// Addresses that gave too many wrong passwords, from now on.
+    pub fn offenders(&self) -> broadcast::Receiver<Offender> {
+        self.0.offended.subscribe()
     }
 
     /// Where a call to `uri` goes, for whoever must know before making its offer. `transport` beats the URI's.

@@ -145,10 +145,9 @@ impl InboundCall {
         if !self.pending.core.nonces.is_ours(&answer.nonce, &self.info.call_id, unix_seconds()) {
             return DigestCheck::Missing;
         }
-        match answer.proves(user, password, "INVITE") {
-            true => DigestCheck::Right,
-            false => DigestCheck::Wrong,
-        }
+        let right = answer.proves(user, password, "INVITE");
+        self.pending.core.tried(self.info.source.ip(), right);
+        if right { DigestCheck::Right } else { DigestCheck::Wrong }
     }
 
     /// Is it from a network of phones, in the name of one?
@@ -165,7 +164,11 @@ impl InboundCall {
     /// Does Proxy-Authorization prove that the phone of From's user calls?
     pub fn check_phone(&self) -> Proof {
         let registrar = &self.pending.core.registrar;
-        registrar.check(self.authorization(), &self.info.from_user, "INVITE", &self.info.call_id)
+        let proof = registrar.check(self.authorization(), &self.info.from_user, "INVITE", &self.info.call_id);
+        if proof != Proof::Missing {
+            self.pending.core.tried(self.info.source.ip(), proof != Proof::Wrong);
+        }
+        proof
     }
 
     /// As [`InboundCall::challenge`], for a phone's password.

@@ -205,9 +205,13 @@ fn answer_to(core: &Core, request: &Request, flow: &Flow) -> Response {
         }
         Proof::Wrong => {
             info!(peer.addr = %flow.peer, "sip_register_refused");
+            core.tried(flow.peer.ip(), false);
             core.answer(request, 403, Some("Wrong User Or Password"), Some(&new_tag()))
         }
-        Proof::Right(key) => enter(core, request, &user, &key, flow),
+        Proof::Right(key) => {
+            core.tried(flow.peer.ip(), true);
+            enter(core, request, &user, &key, flow)
+        }
     }
 }
 

@@ -200,6 +200,20 @@ async fn a_phone_whose_connection_broke_is_not_rung() {
 }
 
 #[tokio::test]
+async fn ten_wrong_passwords_make_an_offender_and_a_right_one_in_between_forgives() {
+    let (office, phone) = (office().await, side().await);
+    let mut offenders = office.endpoint.offenders();
+    for password in ["wrong"; 9].into_iter().chain(["secret"]).chain(["wrong"; 9]) {
+        let outcome = register(&phone, &office, "anna", password, Transport::Udp).await;
+        assert_eq!(outcome.code, if password == "secret" { 200 } else { 403 });
+    }
+    assert!(offenders.try_recv().is_err());
+    register(&phone, &office, "nobody", "wrong", Transport::Udp).await;
+    let address = phone.addr().ip();
+    assert_eq!(offenders.try_recv().unwrap(), sip::Offender { address, failures: 10 });
+}
+
+#[tokio::test]
 async fn before_the_accounts_are_known_a_phone_is_told_to_come_back() {
     let (office, phone) =
         (side_with(|config| config.phones = vec!["127.0.0.0/8".parse().unwrap()]).await, side().await);

@@ -20,6 +20,7 @@
 use crate::{CallId, CorrelationId, ExtensionId, Redacted, TenantId, TrunkId, VoicemailId};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
 
 /// What the gateway knows of an INVITE when it asks whether to let it in.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -149,6 +150,11 @@ pub enum Event {
     },
     RegistrationChanged {
         registration: RegistrationView,
+    },
+    /// Too many wrong passwords came from there within ten minutes.
+    AddressOffended {
+        address: IpAddr,
+        failures: usize,
     },
     /// A voice job has joined its room.
     JobStarted {

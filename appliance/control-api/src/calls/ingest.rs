@@ -70,6 +70,10 @@ async fn take_one(app: &App, source: &str, envelope: Envelope) -> Result<(), Sto
             crate::trunks::sync::on_registration(app, registration).await;
             Ok(())
         }
+        Event::AddressOffended { address, failures } => {
+            tokio::spawn(crate::bans::ban(app.clone(), address, failures));
+            Ok(())
+        }
         Event::JobStarted { call_id, .. } => on_call(app, call_id, live::Live::job_started).await,
         Event::VoicemailRecorded { voicemail } => voicemail_recorded(app, voicemail, correlation_id).await,
         Event::MessagePlayed { call_id } => on_call(app, call_id, |live| live.input(Input::MessagePlayed)).await,

@@ -3,10 +3,11 @@
 use crate::bed::{Bed, KEY};
 use axum::{
     Json, Router,
+    extract::Path,
     http::{Method, StatusCode},
-    routing::{get, post, put},
+    routing::{delete, get, post, put},
 };
-use control_api::firewall;
+use control_api::{bans, firewall};
 use serde_json::{Value, json};
 use std::time::Duration;
 use store::trunks::{SyncResult, SyncStatus, Trunk};
@@ -101,6 +102,51 @@ async fn until_when_ssh_is_open_is_what_the_firewall_says() {
     bed.neighbour("firewall.sock", says("/v1/state", state));
     let shown = bed.with(&bed.operator_key().await, Method::GET, "/v1/ssh", Value::Null).await;
     assert_eq!((shown.status, &shown.body["until"]), (StatusCode::OK, &json!(until)));
+}
+
+#[tokio::test]
+async fn bans_are_the_operators_to_see_and_to_lift() {
+    let bed = Bed::with_config(json!({ "firewall_socket": "firewall.sock" })).await;
+    let ban =
+        json!({ "address": "198.51.100.66", "until": "2026-11-25T12:00:00Z", "reason": "10 wrong SIP passwords" });
+    let state = json!({
+        "loaded": true, "generation": 1, "peers": { "trunks": [], "phones": [] },
+        "management": { "networks": ["10.0.0.0/8"] }, "bans": [ban],
+    });
+    let (told, mut lifted) = mpsc::unbounded_channel();
+    let lift = move |Path(address): Path<String>| {
+        told.send(address).unwrap();
+        std::future::ready(StatusCode::NO_CONTENT)
+    };
+    bed.neighbour("firewall.sock", says("/v1/state", state).route("/v1/bans/{address}", delete(lift)));
+    assert_eq!(bed.get("/v1/bans").await.status, StatusCode::FORBIDDEN);
+
+    let key = bed.operator_key().await;
+    let shown = bed.with(&key, Method::GET, "/v1/bans", Value::Null).await;
+    assert_eq!((shown.status, &shown.body["items"]), (StatusCode::OK, &json!([ban])));
+    let strange = bed.with(&key, Method::DELETE, "/v1/bans/somebody", Value::Null).await;
+    assert_eq!((strange.status, strange.code()), (StatusCode::NOT_FOUND, "not_banned"));
+    let done = bed.with(&key, Method::DELETE, "/v1/bans/198.51.100.66", Value::Null).await;
+    assert_eq!(done.status, StatusCode::NO_CONTENT);
+    assert_eq!(lifted.recv().await.unwrap(), "198.51.100.66");
+    let audit = bed.with(&key, Method::GET, "/v1/audit?limit=1", Value::Null).await;
+    assert_eq!(audit.body["items"][0]["action"], "ban.lift");
+}
+
+#[tokio::test]
+async fn an_address_that_tries_passwords_is_banned_for_an_hour() {
+    let bed = Bed::with_config(json!({ "firewall_socket": "firewall.sock" })).await;
+    let (told, mut bans_told) = mpsc::unbounded_channel();
+    let take = move |Json(body): Json<Value>| {
+        told.send(body).unwrap();
+        let ban = json!({ "address": "198.51.100.66", "until": "2026-11-25T12:00:00Z", "reason": "x" });
+        std::future::ready((StatusCode::CREATED, Json(ban)))
+    };
+    bed.neighbour("firewall.sock", Router::new().route("/v1/bans", post(take)));
+    bans::ban(bed.app.clone(), "198.51.100.66".parse().unwrap(), 10).await;
+    let ban = bans_told.try_recv().unwrap();
+    assert_eq!((&ban["address"], &ban["seconds"]), (&json!("198.51.100.66"), &json!(3600)));
+    assert_eq!(ban["reason"], "10 wrong SIP passwords within ten minutes");
 }
 
 #[tokio::test]
