@@ -12,6 +12,7 @@
 //! | how do bytes become samples? | [`codec`] |
 //! | when does a frame of the room play? | [`playout`] |
 //! | what goes to the phone now, what came from it? | [`phone`] |
+//! | what do we play ourselves? | [`sound`] |
 //! | who else may listen? | [`srtp`] |
 //! | which UDP port is free? | [`ports`] |
 //!
@@ -24,4 +25,5 @@ pub mod playout;
 pub mod ports;
 pub mod rtp;
 pub mod sdp;
+pub mod sound;
 pub mod srtp;

@@ -3,7 +3,7 @@
 //! One stream, whatever the room does. With one speaker who has the phone's codec, frames are
 //! forwarded as they come. Otherwise a 20 ms clock plays what [`Playout`] has in hand, mixed.
 //! Where there is nothing to say, silence is sent, so the phone's own time-out never strikes.
-//! Keys are pressed in place of sound. On hold nothing is sent at all.
+//! Keys are pressed in place of sound, and a sound of our own takes the room's place. On hold nothing is sent at all.
 
 use super::{Forward, Place};
 use crate::codec::{Codec, FRAME, FRAME_TIME, Frame, G711, mix_into};
@@ -11,6 +11,7 @@ use crate::dtmf::{Press, Presses};
 use crate::playout::{Playout, RoomPacket};
 use crate::rtp::Header;
 use crate::sdp::Negotiated;
+use crate::sound::Sound;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -37,6 +38,8 @@ pub struct ToPhone {
     held: bool,
     forward: Forward<Arc<str>>,
     presses: Presses,
+    /// Played instead of the room.
+    own: Option<Sound>,
     /// Timestamp of the key that is down.
     pressed_at: u32,
     marker: bool,
@@ -69,6 +72,7 @@ impl ToPhone {
             held: false,
             forward: Forward::new(start.sequence, start.timestamp),
             presses: Presses::default(),
+            own: None,
             pressed_at: 0,
             marker: true,
             tracks: Vec::new(),
@@ -104,11 +108,22 @@ impl ToPhone {
         }
     }
 
+    /// Are keys still being pressed?
+    pub fn presses(&self) -> bool {
+        self.presses.busy()
+    }
+
+    /// Plays this instead of the room, to its end; without a sound the room is heard again.
+    pub fn play(&mut self, sound: Option<Sound>, now: Instant) {
+        self.own = sound;
+        self.keep_time(now);
+    }
+
     /// Takes a packet of a room's track; it may go out at once.
     pub fn room_packet(&mut self, track: &Arc<str>, packet: RoomPacket, now: Instant, send: &mut impl FnMut(&[u8])) {
         let Some(format) = self.format.filter(|_| self.due.is_some() && !self.held) else { return };
         let alone = self.note(track, now);
-        if alone && packet.codec == Codec::G711(format.codec) && !self.presses.busy() {
+        if alone && packet.codec == Codec::G711(format.codec) && !self.presses.busy() && self.own.is_none() {
             return self.pass(track, &packet, format, now, send);
         }
         if let Some(track) = self.tracks.iter_mut().find(|known| known.id == *track) {
@@ -186,12 +201,12 @@ impl ToPhone {
         }
     }
 
-    /// One frame by the clock: a key, the room, or silence.
+    /// One frame by the clock: a key, a sound of our own, the room, or silence.
     fn frame(&mut self, at: Instant, send: &mut impl FnMut(&[u8])) {
         let Some(format) = self.format else { return };
         self.last_sent = Some(at);
         let mut mixed = [0; FRAME];
-        let sounds = self.mix(&mut mixed);
+        let sounds = self.mix(&mut mixed) | self.play_own(&mut mixed);
         if let (Some(press), Some(dtmf)) = (self.presses.next_frame(), format.dtmf) {
             return self.send_press(press, dtmf, send);
         }
@@ -213,6 +228,15 @@ impl ToPhone {
             }
         }
         sounds
+    }
+
+    /// Replaces what the room says.
+    fn play_own(&mut self, frame: &mut Frame) -> bool {
+        let plays = self.own.as_mut().is_some_and(|sound| sound.next_frame(frame));
+        if !plays {
+            self.own = None;
+        }
+        plays
     }
 
     fn send_press(&mut self, press: Press, payload_type: u8, send: &mut impl FnMut(&[u8])) {

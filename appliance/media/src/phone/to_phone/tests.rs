@@ -262,3 +262,21 @@ fn a_sweep_that_comes_late_shifts_no_timestamp() {
     assert_eq!(u64::from(last.1.timestamp.wrapping_sub(first.1.timestamp)) / 160, (last.0 - first.0) / 20);
     story.assert_continuous();
 }
+
+#[test]
+fn a_sound_of_our_own_is_heard_instead_of_the_room_until_it_is_over() {
+    let mut story = Story::new();
+    story.speak("TR_1", 0, 10, 3000);
+    story.to.play(Some(Sound::once(vec![12_000; FRAME * 5])), story.now);
+    story.got.clear();
+    story.speak("TR_1", 10, 20, 3000);
+    let level = |payload: &[u8]| {
+        let mut pcm = [0; FRAME];
+        G711::Pcmu.decode(payload, &mut pcm);
+        i32::from(pcm[0])
+    };
+    let own = story.got.iter().take_while(|(_, _, payload)| (level(payload) - 12_000).abs() < 500).count();
+    assert_eq!(own, 5);
+    assert!(story.got[10..].iter().any(|(_, _, payload)| (level(payload) - 3000).abs() < 200), "the room is back");
+    story.assert_continuous();
+}
