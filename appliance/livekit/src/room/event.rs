@@ -88,6 +88,8 @@ pub enum RoomEvent {
     TrackHeard {
         track_sid: String,
     },
+    /// Our own attributes are these now; others may change them.
+    OwnAttributes(HashMap<String, String>),
     ParticipantJoined(Participant),
     ParticipantUpdated(Participant),
     ParticipantLeft(Participant),

@@ -147,6 +147,7 @@ impl RoomSession {
                 RosterChange::Joined(who) => RoomEvent::ParticipantJoined(who),
                 RosterChange::Updated(who) => RoomEvent::ParticipantUpdated(who),
                 RosterChange::Left(who) => RoomEvent::ParticipantLeft(who),
+                RosterChange::Own(attributes) => RoomEvent::OwnAttributes(attributes),
             });
         }
         self.subscribe_wanted();

@@ -12,6 +12,7 @@ use super::{DisconnectReason, Participant, ParticipantKind, Track};
 #[derive(Debug, Default)]
 pub(super) struct Roster {
     own_sid: String,
+    own_version: u32,
     subscribe_audio: bool,
     /// By participant sid, with the version of what we know.
     people: HashMap<String, (u32, Participant)>,
@@ -25,6 +26,8 @@ pub(super) enum RosterChange {
     Joined(Participant),
     Updated(Participant),
     Left(Participant),
+    /// Our own attributes.
+    Own(HashMap<String, String>),
 }
 
 impl Roster {
@@ -61,7 +64,7 @@ impl Roster {
 
     fn update_one(&mut self, info: proto::ParticipantInfo) -> Option<RosterChange> {
         if info.sid == self.own_sid {
-            return None;
+            return self.update_own(info);
         }
         if info.state() == proto::participant_info::State::Disconnected {
             return self.remove(&info);
@@ -81,6 +84,14 @@ impl Roster {
                 Some(RosterChange::Updated(new))
             }
         }
+    }
+
+    fn update_own(&mut self, info: proto::ParticipantInfo) -> Option<RosterChange> {
+        if info.version < self.own_version || info.state() == proto::participant_info::State::Disconnected {
+            return None;
+        }
+        self.own_version = info.version;
+        Some(RosterChange::Own(info.attributes))
     }
 
     fn remove(&mut self, info: &proto::ParticipantInfo) -> Option<RosterChange> {
@@ -214,11 +225,12 @@ mod tests {
     }
 
     #[test]
-    fn an_older_update_and_our_own_entry_change_nothing() {
+    fn an_older_update_changes_nothing_and_our_own_entry_nobody_else() {
         let mut roster = Roster::new(true);
         roster.fill("PA_me", vec![info("PA_1", 5, &[("TR_a", AUDIO)])]);
         assert!(roster.update(vec![info("PA_1", 4, &[])]).is_empty());
-        assert!(roster.update(vec![info("PA_me", 9, &[("TR_me", AUDIO)])]).is_empty());
+        let own = roster.update(vec![info("PA_me", 9, &[("TR_me", AUDIO)]), info("PA_me", 8, &[])]);
+        assert_eq!(own, [RosterChange::Own(HashMap::new())], "the older one is not told");
         assert_eq!(roster.take_wanted(), ["TR_a"]);
     }
 
