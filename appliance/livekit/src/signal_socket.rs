@@ -24,6 +24,7 @@ const BUFFER_BYTES: usize = 4096;
 const MAX_MESSAGE_BYTES: usize = 4 << 20;
 const OPEN_TIMEOUT: Duration = Duration::from_secs(5);
 const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
+const PART_TIMEOUT: Duration = Duration::from_secs(2);
 
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
@@ -65,7 +66,7 @@ async fn run(
         tokio::select! {
             frame = queued.recv() => match frame {
                 Some(frame) => write(&mut socket, Message::binary(frame)).await?,
-                None => return write(&mut socket, Message::Close(None)).await,
+                None => return part(&mut socket).await,
             },
             message = socket.next() => match message {
                 Some(Ok(Message::Binary(frame))) => report(SignalInput::Frame(frame)),
@@ -75,6 +76,17 @@ async fn run(
             },
         }
     }
+}
+
+/// Closes it and reads on until the server has closed it, too. A socket closed over something unread is reset, and
+/// a reset may take our last words with it.
+async fn part(socket: &mut Socket) -> Result<(), SignalClosed> {
+    write(socket, Message::Close(None)).await?;
+    let emptied = async { while let Some(Ok(_)) = socket.next().await {} };
+    if timeout(PART_TIMEOUT, emptied).await.is_err() {
+        tracing::debug!("the server does not close the WebSocket");
+    }
+    Ok(())
 }
 
 async fn open(connect: Connect) -> Result<Socket, SignalClosed> {
