@@ -1,5 +1,7 @@
 //! livekit-server asks us to dial: CreateSIPParticipant (livekit-sip's contract, section 4).
 
+mod parties;
+
 use crate::{
     gateway::Gateway,
     leg::outbound::{Dialing, dial},
@@ -11,12 +13,8 @@ use livekit::{
     },
     psrpc::{ErrorCode, Registration, RpcError},
 };
-use sip::{Contact, Credentials, OutboundInvite, Transport, header};
-use std::{
-    net::{IpAddr, SocketAddr},
-    sync::Arc,
-    time::Instant,
-};
+use sip::{Contact, Credentials, OutboundInvite, Transport};
+use std::{net::SocketAddr, sync::Arc, time::Instant};
 use types::control::{LegEndCause, PHONES_HOST};
 
 /// Serves requests until the registration is closed.
@@ -51,25 +49,35 @@ async fn create(gateway: Arc<Gateway>, request: Request, deadline: Instant) -> R
 type Aimed = (Vec<OutboundInvite>, SocketAddr);
 
 async fn invite_of(gateway: &Gateway, request: &Request) -> Result<Aimed, RpcError> {
-    if request.call_to.is_empty() || request.address.is_empty() {
-        return Err(RpcError::new(ErrorCode::InvalidArgument, "sip_call_to and the trunk's address must be set"));
-    }
-    let (transport, suffix) = match request.transport() {
-        SipTransport::Auto => (None, ""),
-        SipTransport::Udp => (Some(Transport::Udp), ";transport=udp"),
-        SipTransport::Tcp => (Some(Transport::Tcp), ";transport=tcp"),
-        SipTransport::Tls => (Some(Transport::Tls), ";transport=tls"),
+    let transport = match request.transport() {
+        SipTransport::Auto => None,
+        SipTransport::Udp => Some(Transport::Udp),
+        SipTransport::Tcp => Some(Transport::Tcp),
+        SipTransport::Tls => Some(Transport::Tls),
     };
-    let request_uri = format!("sip:{}@{}{suffix}", request.call_to, request.address);
-    let peer = gateway.endpoint.locate(&request_uri, transport).await;
+    let spelled_out = parties::request_uri(request.sip_request_uri.as_ref());
+    let usual = (!request.call_to.is_empty() && !request.address.is_empty())
+        .then(|| format!("sip:{}@{}{}", request.call_to, request.address, parties::suffix(request.transport())));
+    // The trunk's address is the way, whatever the Request-URI says.
+    let Some(way) = usual.or_else(|| spelled_out.clone()) else {
+        let missing = "sip_call_to and the trunk's address, or sip_request_uri, must be set";
+        return Err(RpcError::new(ErrorCode::InvalidArgument, missing));
+    };
+    let peer = gateway.endpoint.locate(&way, transport).await;
     let peer = peer.map_err(|error| RpcError::unavailable(format!("the call cannot be sent: {error}")))?;
+    let request_uri = spelled_out.unwrap_or(way);
     let to_user = if request.to_user_override.is_empty() { &request.call_to } else { &request.to_user_override };
+    let usual_to = match request.address.is_empty() {
+        true => format!("<{request_uri}>"),
+        false => format!("<sip:{to_user}@{}>", request.address),
+    };
+    let to = parties::named(request.sip_to_header.as_ref());
     let credentials = (!request.username.is_empty())
         .then(|| Credentials { user: request.username.clone(), password: request.password.clone() });
     let invite = OutboundInvite {
+        from: parties::from(gateway, request, peer),
+        to: to.unwrap_or(usual_to),
         request_uri,
-        from: from(gateway, request, peer),
-        to: format!("<sip:{to_user}@{}>", request.address),
         // Not looked up again: our addresses in the description are chosen for this peer.
         destination: Some(peer.to_string()),
         transport,
@@ -87,36 +95,13 @@ fn phones(gateway: &Gateway, request: &Request) -> Result<Aimed, RpcError> {
     let peer = contacts.first().ok_or_else(nobody)?.source;
     let invite = |contact: Contact| OutboundInvite {
         request_uri: contact.uri.clone(),
-        from: from(gateway, request, contact.source),
+        from: parties::from(gateway, request, contact.source),
         to: format!("<{}>", contact.uri),
         contact: Some(contact),
         headers: request.headers.clone().into_iter().collect(),
         ..OutboundInvite::default()
     };
     Ok((contacts.into_iter().map(invite).collect(), peer))
-}
-
-/// Who calls, as `peer` is shown it.
-fn from(gateway: &Gateway, request: &Request, peer: SocketAddr) -> String {
-    let host = match request.hostname.is_empty() || request.address == PHONES_HOST {
-        true => host_of(gateway.addresses.sip_towards(peer.ip())),
-        false => request.hostname.clone(),
-    };
-    let display = match &request.display_name {
-        None if request.number.is_empty() => String::new(),
-        None => format!("{} ", header::quote(&request.number)),
-        Some(name) if name.is_empty() => String::new(),
-        Some(name) => format!("{} ", header::quote(name)),
-    };
-    format!("{display}<sip:{}@{host}>", request.number)
-}
-
-/// As a URI writes it.
-fn host_of(ip: IpAddr) -> String {
-    match ip {
-        IpAddr::V4(ip) => ip.to_string(),
-        IpAddr::V6(ip) => format!("[{ip}]"),
-    }
 }
 
 /// After an INVITE was sent, an error must not make SDKs dial again.
