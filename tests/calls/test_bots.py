@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 from boxkit import eventually
+from google.protobuf.duration_pb2 import Duration
+from livekit import api
 from phone import Phone
 from tones import share
+from trunks import LiveKitSip
 
 WORKER = Path(__file__).resolve().parents[1] / "support" / "bot_worker.py"
 
@@ -62,3 +65,21 @@ async def test_without_a_worker_the_call_fails_and_says_why(box):
         assert (await phone.call(number, box.sip, 40)).status == 503
     call = await box.ended_call(number)
     assert call["end_reason"] == "failed" and call["end_code"] == "no_bot_worker"
+
+
+async def test_an_agent_that_a_dispatch_rule_names_comes_to_the_caller(box, worker):
+    """The rule's room configuration travels in the caller's token."""
+    config = api.RoomConfiguration(agents=[api.RoomAgentDispatch(agent_name=worker)])
+
+    async def heard():
+        """Until the worker has registered nobody comes."""
+        async with LiveKitSip(box) as sip, Phone() as phone:
+            trunk = {"ringing_timeout": Duration(seconds=10)}
+            number, _ = await sip.inbound(f"agent-{sip.tag}", ruled={"room_config": config}, **trunk)
+            call = await phone.call(number, box.sip, 20)
+            if call.status != 200:
+                return False
+            await eventually(lambda: len(call.media.frames) > 100 and share(call.media.heard(1), 550, 8000) > 0.9, 20, "the agent hums")
+            return await call.hangup() == 200
+
+    await eventually(heard, 90, "a call that the agent answers")

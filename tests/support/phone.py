@@ -23,6 +23,7 @@ class Phone(asyncio.DatagramProtocol):
     `incoming` says what an INVITE gets: "answer", "ring", or a status code. `challenge` is a digest
     challenge's fields plus "user" and "password": an INVITE that does not meet it gets 407.
     `refer` scripts a transfer: the code that REFER gets and the (delay, status line) of each NOTIFY.
+    `says` are more headers of its INVITEs and of its 200.
     """
 
     def __init__(self, user="+31612345678", password=None, host="127.0.0.1", transport="udp", laws=("PCMU", "PCMA")):
@@ -30,7 +31,7 @@ class Phone(asyncio.DatagramProtocol):
         self.laws = [LAWS[name] for name in laws]
         self.calls, self.requests = {}, []
         self.taken = asyncio.Queue()
-        self.incoming, self.challenge = "answer", None
+        self.incoming, self.challenge, self.says = "answer", None, []
         self.refer = (202, [(0.05, "SIP/2.0 100 Trying"), (0.2, "SIP/2.0 200 OK")])
         self._waiting, self._answered, self._streams, self._tasks = {}, {}, {}, set()
 
@@ -225,6 +226,10 @@ class Phone(asyncio.DatagramProtocol):
             ("To", f"<sip:{host}:{port}>"), ("Call-ID", fresh("o")), ("CSeq", "1 OPTIONS"), ("Contact", self.contact)])
         return (await self.transact(request, gateway, limit=limit)).status
 
+    def bye(self):
+        """The BYE that came."""
+        return next(request for request in self.requests if request.method == "BYE")
+
     def via(self):
         return f"SIP/2.0/{self.kind.upper()} {self.host}:{self.port};branch={fresh('z9hG4bK')};rport"
 
@@ -276,7 +281,7 @@ class Call:
                 self.final.set_exception(error)
 
     async def _invite(self, headers=()):
-        request = self._message("INVITE", headers, self.offer("sendrecv"))
+        request = self._message("INVITE", [*self.phone.says, *headers], self.offer("sendrecv"))
         self.first = request
         answer = await self.phone.transact(request, self.peer, self._progress)
         await self._ack(request, answer)
@@ -328,7 +333,8 @@ class Call:
     async def answer(self):
         self._take(self.invite.body)
         body = self.offer("sendrecv")
-        await self.phone.reply(self.invite, 200, self.peer, self.tag, [("Content-Type", "application/sdp")], body)
+        headers = [("Content-Type", "application/sdp"), *self.phone.says]
+        await self.phone.reply(self.invite, 200, self.peer, self.tag, headers, body)
         self.answered = True
 
     async def reject(self, status):

@@ -1,6 +1,7 @@
 """How does somebody in a LiveKit room hear and speak?  The official Python client with a tone generator."""
 
 import asyncio
+import json
 
 import numpy as np
 from livekit import api, rtc
@@ -74,6 +75,12 @@ class Guest:
             samples = level * np.sin(2 * np.pi * (hz or 0) * np.arange(n, n + FRAME) / RATE)
             n += FRAME
             await self.source.capture_frame(rtc.AudioFrame(samples.astype(np.int16).tobytes(), RATE, 1, FRAME))
+
+    async def ask(self, identity, method, payload=None):
+        """A remote procedure call whose payloads are JSON."""
+        said = await self.room.local_participant.perform_rpc(
+            destination_identity=identity, method=method, payload=json.dumps(payload or {}))
+        return json.loads(said)
 
     async def press(self, digits):
         for digit in digits:

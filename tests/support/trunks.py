@@ -26,15 +26,15 @@ class LiveKitSip:
             await self.api.sip.delete_trunk(api.DeleteSIPTrunkRequest(sip_trunk_id=trunk))
         await self.api.aclose()
 
-    async def inbound(self, room, **fields):
-        """A number that joins `room`; returns (number, trunk id)."""
+    async def inbound(self, room, pin="", rule=None, ruled=None, **fields):
+        """A number that joins `room`, or whatever `rule` says; `ruled` are more fields of the rule. (number, trunk id)"""
         number = new_number()
         info = api.SIPInboundTrunkInfo(name=f"in {self.tag}", numbers=[number], **fields)
         trunk = await self.api.sip.create_inbound_trunk(api.CreateSIPInboundTrunkRequest(trunk=info))
         self.trunks.append(trunk.sip_trunk_id)
-        direct = api.SIPDispatchRule(dispatch_rule_direct=api.SIPDispatchRuleDirect(room_name=room))
+        direct = api.SIPDispatchRule(dispatch_rule_direct=api.SIPDispatchRuleDirect(room_name=room, pin=pin))
         rule = await self.api.sip.create_dispatch_rule(api.CreateSIPDispatchRuleRequest(
-            rule=direct, trunk_ids=[trunk.sip_trunk_id], name=f"rule {self.tag}", attributes={"desk": "left"}))
+            rule=rule or direct, trunk_ids=[trunk.sip_trunk_id], name=f"rule {self.tag}", attributes={"desk": "left"}, **ruled or {}))
         self.rules.append(rule.sip_dispatch_rule_id)
         return number, trunk.sip_trunk_id
 
@@ -50,9 +50,16 @@ class LiveKitSip:
         return await self.api.sip.create_sip_participant(api.CreateSIPParticipantRequest(
             sip_trunk_id=trunk, sip_call_to="+31612340000", room_name=room, participant_identity="phone", **fields))
 
-    async def transfer(self, room, identity, to):
+    async def transfer(self, room, identity, to, **fields):
         await self.api.sip.transfer_sip_participant(
-            api.TransferSIPParticipantRequest(room_name=room, participant_identity=identity, transfer_to=to))
+            api.TransferSIPParticipantRequest(room_name=room, participant_identity=identity, transfer_to=to, **fields))
+
+    async def rooms(self):
+        return [room.name for room in (await self.api.room.list_rooms(api.ListRoomsRequest())).rooms]
+
+    async def set_attributes(self, room, identity, attributes):
+        await self.api.room.update_participant(
+            api.UpdateParticipantRequest(room=room, identity=identity, attributes=attributes))
 
     async def delete_room(self, room):
         await self.api.room.delete_room(api.DeleteRoomRequest(room=room))

@@ -1,29 +1,19 @@
 //! May this INVITE become a call?
 //!
 //! LiveKit names the trunk and its credentials, `control-api` may refuse, LiveKit's dispatch rules
-//! name the room. Only then is a port taken and the room joined (`leg::inbound`). Every INVITE ends
+//! name the room, or want a PIN first. Only then is a port taken and the room joined (`leg::inbound`). Every INVITE ends
 //! on the event spool, refused and dropped ones too. Desk phones of ours take another way ([`phone`]).
 //!
 //! Order and answers: livekit-sip's contract, section 3.
 
+pub mod dispatch;
 mod phone;
 
-use crate::{
-    gateway::Gateway,
-    leg,
-    participant::{self, Participant},
-};
-use livekit::proto::{
-    SipTransport, SipUri,
-    io::{
-        EvaluateSipDispatchRulesRequest, EvaluateSipDispatchRulesResponse, SipCall, SipDispatchResult,
-        SipTrunkAuthenticationError,
-    },
-};
-use media::sdp::Encryption;
-use sip::{DigestCheck, InboundCall, InviteInfo};
+use crate::{gateway::Gateway, leg, participant};
+use dispatch::{Found, dispatch_of, leg_of, uri_of};
+use livekit::proto::io::{EvaluateSipDispatchRulesRequest, SipCall, SipDispatchResult, SipTrunkAuthenticationError};
+use sip::{DigestCheck, InboundCall};
 use std::{
-    collections::HashMap,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -91,20 +81,6 @@ impl Refused {
     }
 }
 
-/// What LiveKit said about a caller that is let in.
-pub struct Dispatch {
-    pub participant: Participant,
-    pub room: String,
-    pub rule_id: Option<String>,
-    pub headers: Vec<(String, String)>,
-    pub attributes_to_headers: HashMap<String, String>,
-    pub ringing_timeout: Option<Duration>,
-    pub max_duration: Option<Duration>,
-    /// Any address of livekit-server but the configured one.
-    pub ws_url: Option<String>,
-    pub encryption: Encryption,
-}
-
 impl Attempt {
     fn new(gateway: Arc<Gateway>, mut call: InboundCall) -> Self {
         let lk_call_id = participant::new_call_id();
@@ -126,15 +102,17 @@ impl Attempt {
             }),
         };
         match outcome {
-            Ok(dispatch) => {
-                self.gateway.metrics.dispatched(&self.leg.lk_call_id, Instant::now());
-                leg::inbound::run(self.gateway, self.call, self.leg, self.correlation_id, dispatch).await
+            Ok(found) => {
+                if matches!(found, Found::Room(_)) {
+                    self.gateway.metrics.dispatched(&self.leg.lk_call_id, Instant::now());
+                }
+                leg::inbound::run(self.gateway, self.call, self.leg, self.correlation_id, found).await
             }
             Err(refused) => self.refuse(refused).await,
         }
     }
 
-    async fn dispatch(&mut self) -> Result<Dispatch, Refused> {
+    async fn dispatch(&mut self) -> Result<Found, Refused> {
         if self.gateway.is_stopping() {
             return Err(Refused::with(InboundOutcome::Unavailable, 503, "the gateway is stopping"));
         }
@@ -208,7 +186,7 @@ impl Attempt {
     }
 
     /// EvaluateSIPDispatchRules.
-    async fn find_room(&self) -> Result<Dispatch, Refused> {
+    async fn find_room(&self) -> Result<Found, Refused> {
         let trunk = self.leg.lk_trunk_id.clone().unwrap_or_default();
         let request = EvaluateSipDispatchRulesRequest::new(self.sip_call(), trunk);
         let asked = self.gateway.metrics.stage(Direction::Inbound, "eval-dispatch");
@@ -217,31 +195,16 @@ impl Attempt {
         })?;
         drop(asked);
         match answer.outcome() {
-            SipDispatchResult::Accept => Ok(self.accepted(answer)),
-            SipDispatchResult::RequestPin => Err(Refused::with(
-                InboundOutcome::Rejected,
-                501,
-                "the dispatch rule wants a PIN, which is not built yet",
-            )),
+            SipDispatchResult::Accept => Ok(Found::Room(Box::new(dispatch_of(answer, &self.leg, &self.call.info)))),
+            SipDispatchResult::RequestPin => {
+                let encryption = participant::encryption(answer.media.as_ref());
+                let media_timeout = participant::media_timeout(answer.media.as_ref());
+                Ok(Found::Door { request: Box::new(request), encryption, media_timeout })
+            }
             SipDispatchResult::Drop => {
                 Err(Refused::silently(InboundOutcome::Dropped, "no dispatch rule of livekit-server matches"))
             }
             _ => Err(Refused::with(InboundOutcome::Rejected, 404, "a dispatch rule rejects the call")),
-        }
-    }
-
-    fn accepted(&self, answer: EvaluateSipDispatchRulesResponse) -> Dispatch {
-        let some = |text: String| Some(text).filter(|text| !text.is_empty());
-        Dispatch {
-            participant: Participant::of_inbound(&answer, &self.leg, &self.call.info),
-            room: answer.room_name,
-            rule_id: some(answer.sip_dispatch_rule_id),
-            headers: answer.headers.into_iter().collect(),
-            attributes_to_headers: answer.attributes_to_headers,
-            ringing_timeout: answer.ringing_timeout.and_then(participant::positive),
-            max_duration: answer.max_call_duration.and_then(participant::positive),
-            ws_url: some(answer.ws_url),
-            encryption: participant::encryption(answer.media.as_ref()),
         }
     }
 
@@ -306,29 +269,4 @@ fn retry_after(code: u16) -> Vec<(String, String)> {
         503 => vec![("Retry-After".into(), "5".into())],
         _ => Vec::new(),
     }
-}
-
-fn leg_of(info: &InviteInfo, lk_call_id: String) -> InboundLeg {
-    InboundLeg {
-        lk_call_id,
-        sip_call_id: info.call_id.clone(),
-        lk_trunk_id: None,
-        from: info.from_user.clone(),
-        to: if info.to_user.is_empty() { info.request_user.clone() } else { info.to_user.clone() },
-        source: info.source.to_string(),
-        transport: info.transport.name().to_lowercase(),
-        extension_id: None,
-    }
-}
-
-/// A SIP URI in livekit-server's form.
-fn uri_of(text: &str) -> Option<SipUri> {
-    let uri = sip::uri::SipUri::parse(text)?;
-    Some(SipUri {
-        user: uri.user,
-        ip: uri.host.parse::<std::net::IpAddr>().map(|ip| ip.to_string()).unwrap_or_default(),
-        host: uri.host,
-        port: uri.port.unwrap_or_default().into(),
-        transport: SipTransport::Auto as i32,
-    })
 }

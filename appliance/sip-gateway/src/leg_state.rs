@@ -1,6 +1,7 @@
 //! What does a leg do next?
 //!
-//! Dialing or ringing -> active (held or not) -> ended; anything can end it, once. Pure: `now` is an
+//! Dialing or ringing -> active (held or not) -> ended; anything can end it, once. A caller who must type a PIN is
+//! answered first and waits at the door until the room is known. Pure: `now` is an
 //! argument and what to do comes out of [`LegState::poll_output`], so a ring time-out is tested in no time.
 //!
 //! Doing it (SIP, room, media): `leg`. What the control plane hears: `types::control::Event`.
@@ -14,13 +15,18 @@ use types::control::LegEndCause;
 /// How often an inbound caller hears of ringing again (RFC 3261 13.3.1.1 wants at least every minute; carriers expect more).
 pub const RINGING_INTERVAL: Duration = Duration::from_secs(1);
 
+/// 480 Temporarily Unavailable.
+pub const UNANSWERED: u16 = 480;
+
 /// Limits of one leg.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Limits {
     /// Until the answer.
     pub ringing: Duration,
     /// After the answer; at most 24 h.
     pub duration: Duration,
+    /// What a caller gets whom nobody answered.
+    pub unanswered: u16,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -29,6 +35,10 @@ pub enum Input {
     Joined,
     /// Somebody in the room publishes audio, or another phone is there.
     SomebodySpeaks,
+    /// The PIN was right: the room is being joined.
+    LetIn(Limits),
+    /// The PIN was wrong for the last time, or none was typed.
+    TurnedAway,
     /// The control plane wants it answered now.
     Answer,
     /// The control plane refuses the caller.
@@ -80,7 +90,8 @@ pub enum Output {
     Cancel,
     /// BYE.
     HangUp,
-    LeaveRoom,
+    /// For this reason.
+    LeaveRoom(LegEndCause, Option<u16>),
     /// The participant attribute `sip.callStatus`.
     Status(&'static str),
     /// To the event spool.
@@ -108,6 +119,10 @@ pub enum State {
     },
     /// Inbound: 200 is on its way.
     Answering,
+    /// Inbound: answered, and asked for a PIN.
+    AtTheDoor,
+    /// Inbound: the PIN was right, the room is being joined.
+    Entering,
     /// Outbound: INVITE is on its way.
     Dialing {
         until: Instant,
@@ -126,6 +141,8 @@ pub struct LegState {
     limits: Limits,
     joined: bool,
     wanted: bool,
+    /// A PIN comes first.
+    locked: bool,
     held_by_us: bool,
     held_by_peer: bool,
     outputs: VecDeque<Output>,
@@ -140,6 +157,15 @@ impl LegState {
         leg
     }
 
+    /// A caller is answered at once, to be asked for a PIN.
+    pub fn locked(now: Instant) -> Self {
+        let limits = Limits { ringing: Duration::ZERO, duration: Duration::ZERO, unanswered: UNANSWERED };
+        let mut leg = Self::inbound(limits, now);
+        (leg.state, leg.locked) = (State::Answering, true);
+        leg.outputs.push_back(Output::Answer);
+        leg
+    }
+
     /// We dial a phone.
     pub fn outbound(limits: Limits, now: Instant) -> Self {
         Self::new(State::Dialing { until: now + limits.ringing, rings: false }, limits)
@@ -151,6 +177,7 @@ impl LegState {
             limits,
             joined: false,
             wanted: false,
+            locked: false,
             held_by_us: false,
             held_by_peer: false,
             outputs: VecDeque::new(),
@@ -178,7 +205,7 @@ impl LegState {
         match self.state {
             State::Ringing { until, again } => Some(until.min(again)),
             State::Dialing { until, .. } | State::Active { until } => Some(until),
-            State::Answering | State::Ended => None,
+            State::Answering | State::AtTheDoor | State::Entering | State::Ended => None,
         }
     }
 
@@ -186,6 +213,7 @@ impl LegState {
         match self.state {
             State::Ringing { until, again } => self.while_ringing(input, now, until, again),
             State::Answering => self.while_answering(input, now),
+            State::AtTheDoor | State::Entering => self.while_entering(input, now),
             State::Dialing { until, rings } => self.while_dialing(input, now, until, rings),
             State::Active { until } => self.while_active(input, now, until),
             State::Ended => {} // late packets are normal
@@ -205,7 +233,7 @@ impl LegState {
             Input::HangUp | Input::RoomClosed => self.refuse(LocalHangup, 480),
             Input::JoinFailed => self.refuse(RoomLost, 503),
             Input::Stopping => self.refuse(GatewayStopping, 503),
-            Input::Tick if now >= until => self.refuse(RingTimeout, 480),
+            Input::Tick if now >= until => self.refuse(RingTimeout, self.limits.unanswered),
             Input::Tick if now >= again => {
                 self.outputs.push_back(Output::SendRinging);
                 self.state = State::Ringing { until, again: now + RINGING_INTERVAL };
@@ -221,12 +249,36 @@ impl LegState {
     fn while_answering(&mut self, input: Input, now: Instant) {
         use LegEndCause::*;
         match input {
+            Input::Connected if self.locked => self.state = State::AtTheDoor,
             Input::Connected => self.activate(now),
             Input::PeerRefused { code } => self.end(PeerHangup, Some(code), None),
             Input::PeerCancelled => self.end(Cancelled, Some(487), None),
             Input::PeerHungUp => self.end(PeerHangup, None, None),
             Input::HangUp | Input::RoomClosed => self.end(LocalHangup, None, Some(Output::HangUp)),
             Input::Stopping => self.end(GatewayStopping, None, Some(Output::HangUp)),
+            _ => {}
+        }
+    }
+
+    fn while_entering(&mut self, input: Input, now: Instant) {
+        use LegEndCause::*;
+        let bye = Some(Output::HangUp);
+        match input {
+            Input::LetIn(limits) => {
+                self.limits = limits;
+                self.state = State::Entering;
+            }
+            Input::Joined => {
+                self.outputs.push_back(Output::ReportRinging);
+                self.activate(now);
+            }
+            Input::TurnedAway => self.end(Rejected, None, bye),
+            Input::PeerHungUp => self.end(PeerHangup, None, None),
+            Input::HangUp | Input::RoomClosed => self.end(LocalHangup, None, bye),
+            Input::JoinFailed => self.end(RoomLost, None, bye),
+            Input::MediaTimedOut => self.end(MediaTimeout, None, bye),
+            Input::Stopping => self.end(GatewayStopping, None, bye),
+            Input::PeerHolds(held) => self.held_by_peer = held,
             _ => {}
         }
     }
@@ -288,7 +340,8 @@ impl LegState {
     fn end(&mut self, cause: LegEndCause, sip_code: Option<u16>, tell_phone: Option<Output>) {
         self.state = State::Ended;
         self.outputs.extend(tell_phone);
-        self.outputs.extend([Output::Status("hangup"), Output::LeaveRoom, Output::Ended { cause, sip_code }]);
+        let leave = Output::LeaveRoom(cause, sip_code);
+        self.outputs.extend([Output::Status("hangup"), leave, Output::Ended { cause, sip_code }]);
     }
 }
 
@@ -296,7 +349,8 @@ impl LegState {
 mod tests {
     use super::*;
 
-    const LIMITS: Limits = Limits { ringing: Duration::from_secs(180), duration: Duration::from_secs(3600) };
+    const LIMITS: Limits =
+        Limits { ringing: Duration::from_secs(180), duration: Duration::from_secs(3600), unanswered: UNANSWERED };
 
     fn drain(leg: &mut LegState) -> Vec<Output> {
         std::iter::from_fn(|| leg.poll_output()).collect()
@@ -352,10 +406,35 @@ mod tests {
         drain(&mut leg);
         leg.handle(Input::PeerCancelled, t0);
         let outputs = drain(&mut leg);
-        assert_eq!(outputs[..2], [Output::Status("hangup"), Output::LeaveRoom]);
+        assert_eq!(outputs[..2], [Output::Status("hangup"), Output::LeaveRoom(LegEndCause::Cancelled, Some(487))]);
         leg.handle(Input::SomebodySpeaks, t0);
         leg.handle(Input::Reject { code: 404 }, t0);
         assert_eq!(drain(&mut leg), []);
+    }
+
+    #[test]
+    fn a_caller_with_a_pin_is_answered_at_once_and_active_when_the_room_is_joined() {
+        let t0 = Instant::now();
+        let mut leg = LegState::locked(t0);
+        assert_eq!(drain(&mut leg), [Output::SendRinging, Output::Answer]);
+        leg.handle(Input::Connected, t0);
+        assert_eq!((drain(&mut leg), leg.next_tick()), (vec![], None));
+        leg.handle(Input::LetIn(LIMITS), t0);
+        leg.handle(Input::Joined, t0);
+        assert_eq!(drain(&mut leg), [Output::ReportRinging, Output::Status("active"), Output::ReportAnswered]);
+        assert_eq!(leg.next_tick(), Some(t0 + LIMITS.duration));
+    }
+
+    #[test]
+    fn a_caller_without_the_pin_gets_a_bye() {
+        let t0 = Instant::now();
+        let mut leg = LegState::locked(t0);
+        leg.handle(Input::Connected, t0);
+        drain(&mut leg);
+        leg.handle(Input::TurnedAway, t0);
+        let outputs = drain(&mut leg);
+        assert_eq!(outputs[0], Output::HangUp);
+        assert_eq!(ended(&outputs), Some((LegEndCause::Rejected, None)));
     }
 
     #[test]

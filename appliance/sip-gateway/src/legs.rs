@@ -35,9 +35,26 @@ pub enum What {
     Transfer {
         to: String,
         headers: Vec<(String, String)>,
+        /// The phone hears ringing meanwhile.
+        dialtone: bool,
+        /// How it went well, before `done`.
+        heard: oneshot::Sender<Transferred>,
     },
+    /// It took too long.
+    GiveUpTransfer,
     /// The daemon ends.
     Stop,
+}
+
+/// How a transfer went well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transferred {
+    /// The other phone answered.
+    Completed,
+    /// The call was gone before anybody said so.
+    CallEnded,
+    /// Nobody says more.
+    Unheard,
 }
 
 /// Why a leg did not do it.

@@ -2,7 +2,7 @@
 //!
 //! Table of contents: [`config`], our [`addresses`], what all calls share ([`gateway`]), calls that come ([`inbound`]),
 //! calls that livekit-server asks for ([`outbound`]), transfers ([`transfer`]), one call's life
-//! ([`leg`], decided in [`leg_state`]), its audio ([`media_thread`]), carriers ([`registrations`]),
+//! ([`leg`], decided in [`leg_state`]), its [`pin`] and [`prompts`], its audio ([`media_thread`]), carriers ([`registrations`]),
 //! what the control plane may ask ([`control`]) and hears ([`events`]), what others may look at ([`observe`]), and
 //! the end ([`signals`]). livekit-sip's own configuration is understood, too ([`upstream_config`]).
 
@@ -24,6 +24,8 @@ mod observe;
 mod offenders;
 mod outbound;
 mod participant;
+mod pin;
+mod prompts;
 mod registrations;
 mod signals;
 mod transfer;

@@ -13,6 +13,31 @@ use sip::InviteInfo;
 use std::{collections::HashMap, time::Duration};
 use types::control::InboundLeg;
 
+/// Headers and the attributes that they become.
+const PROVIDER_HEADERS: [(&str, &str); 6] = [
+    ("X-Twilio-AccountSid", "sip.twilio.accountSid"),
+    ("X-Twilio-CallSid", "sip.twilio.callSid"),
+    ("X-call_leg_id", "sip.telnyx.callLegID"),
+    ("X-call_session_id", "sip.telnyx.callSessionID"),
+    ("X-Amzn-ConnectContactId", "sip.amazon.contactId"),
+    ("X-Amzn-ConnectInitialContactId", "sip.amazon.initialContactId"),
+];
+
+/// Headers with the caller's number or name (RFC 3261, 3325, 5806, 8224).
+const CALLER_HEADERS: [&str; 11] = [
+    "From",
+    "f",
+    "Contact",
+    "m",
+    "P-Asserted-Identity",
+    "P-Preferred-Identity",
+    "Remote-Party-ID",
+    "Diversion",
+    "History-Info",
+    "Identity",
+    "Authorization",
+];
+
 /// A SIP participant, ready to join.
 #[derive(Clone, Debug, Default)]
 pub struct Participant {
@@ -26,12 +51,17 @@ pub struct Participant {
     pub room_config: Option<RoomConfiguration>,
 }
 
-/// `SCL_` and 12 characters, as livekit-server makes them.
+/// A call's id.
 pub fn new_call_id() -> String {
+    new_id("SCL_")
+}
+
+/// The prefix and 12 characters, as livekit-server makes them.
+pub fn new_id(prefix: &str) -> String {
     const ALPHABET: &[u8] = b"23456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz";
     let mut rng = rand::rng();
     let id: String = (0..12).map(|_| ALPHABET[rng.random_range(0..ALPHABET.len())] as char).collect();
-    format!("SCL_{id}")
+    format!("{prefix}{id}")
 }
 
 /// With new keys, for whoever can.
@@ -46,6 +76,12 @@ pub fn encryption(media: Option<&SipMediaConfig>) -> Encryption {
         Some(SipMediaEncryption::SipMediaEncryptAllow) => Encryption::Allowed(keys()),
         Some(SipMediaEncryption::SipMediaEncryptRequire) => Encryption::Required(keys()),
     }
+}
+
+/// How long the phone may send nothing, if the trunk, the rule or the request says so.
+pub fn media_timeout(media: Option<&SipMediaConfig>) -> Option<Duration> {
+    let timeout = media?.media_timeout.as_ref()?;
+    positive(ProtoDuration { seconds: timeout.seconds, nanos: timeout.nanos })
 }
 
 fn keys() -> Vec<Key> {
@@ -67,8 +103,13 @@ impl Participant {
         attributes.insert("sip.callIDFull".into(), leg.sip_call_id.clone());
         attributes.insert("sip.callTag".into(), invite.from_tag.clone());
         attributes.insert("sip.callStatus".into(), "ringing".into());
-        attributes.extend(shown_headers(rule.include_headers(), &invite.headers));
-        attributes.extend(mapped_headers(&rule.headers_to_attributes, &invite.headers));
+        let headers = match hides_number(rule) {
+            true => without_numbers(&invite.headers),
+            false => invite.headers.clone(),
+        };
+        attributes.extend(provider_attributes(&headers));
+        attributes.extend(shown_headers(rule.include_headers(), &headers));
+        attributes.extend(mapped_headers(&rule.headers_to_attributes, &headers));
         Self {
             identity: rule.participant_identity.clone(),
             name: rule.participant_name.clone(),
@@ -97,12 +138,29 @@ impl Participant {
     }
 }
 
+/// Does the rule say `hide_phone_number`? livekit-server then leaves the number out of the attributes.
+pub fn hides_number(rule: &EvaluateSipDispatchRulesResponse) -> bool {
+    !rule.participant_attributes.contains_key("sip.phoneNumber")
+}
+
+/// Headers that do not tell who calls.
+pub fn without_numbers(headers: &[(String, String)]) -> Vec<(String, String)> {
+    let tells = |name: &str| CALLER_HEADERS.iter().any(|caller| caller.eq_ignore_ascii_case(name));
+    headers.iter().filter(|(name, _)| !tells(name)).cloned().collect()
+}
+
+/// What some carriers say in headers of their own, under LiveKit's names.
+pub fn provider_attributes(headers: &[(String, String)]) -> HashMap<String, String> {
+    let map = PROVIDER_HEADERS.map(|(header, attribute)| (header.to_owned(), attribute.to_owned()));
+    mapped_headers(&map.into(), headers)
+}
+
 /// `sip.h.<lower-case name>` for the headers that the trunk or rule lets through.
 pub fn shown_headers(which: SipHeaderOptions, headers: &[(String, String)]) -> HashMap<String, String> {
     let shown = |name: &str| match which {
         SipHeaderOptions::SipNoHeaders => false,
         SipHeaderOptions::SipXHeaders => name.starts_with("x-"),
-        SipHeaderOptions::SipAllHeaders => true,
+        SipHeaderOptions::SipAllHeaders => !name.ends_with("authorization"),
     };
     headers
         .iter()
@@ -140,6 +198,25 @@ mod tests {
     }
 
     #[test]
+    fn a_hidden_number_is_in_no_attribute() {
+        let mut invite = headers();
+        invite.extend([("From", "<sip:+31612345678@a>"), ("P-Asserted-Identity", "<tel:+31612345678>")].map(owned));
+        let shown = shown_headers(SipHeaderOptions::SipAllHeaders, &without_numbers(&invite));
+        assert!(shown.values().all(|value| !value.contains("345678")), "{shown:?}");
+        assert_eq!(shown.len(), 2);
+    }
+
+    #[test]
+    fn a_carriers_own_call_ids_get_livekits_names() {
+        let invite = [("x-twilio-callsid", "CA1"), ("X-Other", "1")].map(owned);
+        assert_eq!(provider_attributes(&invite), HashMap::from([("sip.twilio.callSid".into(), "CA1".into())]));
+    }
+
+    fn owned((name, value): (&str, &str)) -> (String, String) {
+        (name.to_owned(), value.to_owned())
+    }
+
+    #[test]
     fn a_header_becomes_the_attribute_the_rule_names() {
         let map =
             HashMap::from([("x-customer".to_owned(), "customer".to_owned()), ("x-none".to_owned(), "none".to_owned())]);
@@ -151,6 +228,17 @@ mod tests {
         assert_eq!(positive(ProtoDuration { seconds: 0, nanos: 0 }), None);
         assert_eq!(positive(ProtoDuration { seconds: -1, nanos: 0 }), None);
         assert_eq!(positive(ProtoDuration { seconds: 2, nanos: 0 }), Some(Duration::from_secs(2)));
+    }
+
+    #[test]
+    fn a_media_timeout_counts_when_there_is_one() {
+        assert_eq!(media_timeout(None), None);
+        assert_eq!(media_timeout(Some(&SipMediaConfig::default())), None);
+        let wanted = livekit::protocol::SipMediaConfig {
+            media_timeout: Some(std::time::Duration::from_secs(7).into()),
+            ..Default::default()
+        };
+        assert_eq!(media_timeout(Some(&wanted)), Some(Duration::from_secs(7)));
     }
 
     #[test]

@@ -2,12 +2,12 @@
 
 use crate::{
     gateway::Gateway,
-    legs::{CommandError, What},
-    metrics,
+    legs::{CommandError, Transferred, What},
+    metrics, participant,
 };
 use livekit::{
     proto::{
-        SipTransferStatus,
+        SipStatus, SipTransferReason, SipTransferStatus,
         sip::{InternalTransferSipParticipantRequest as Request, InternalTransferSipParticipantResponse as Response},
     },
     psrpc::{ErrorCode, Registration, RpcError},
@@ -16,6 +16,7 @@ use std::{
     sync::{Arc, Weak},
     time::Instant,
 };
+use tokio::sync::oneshot;
 
 /// Serves transfers of one call until the registration is dropped.
 pub async fn serve(gateway: &Arc<Gateway>, lk_call_id: &str) -> Registration {
@@ -37,12 +38,20 @@ async fn transfer(
 ) -> Result<Response, RpcError> {
     let gateway = gateway.upgrade().ok_or_else(|| RpcError::unavailable("the gateway is stopping"))?;
     let counted = gateway.metrics.transfer(&lk_call_id);
-    let headers = request.headers.into_iter().collect();
-    let command = gateway.legs.command(&lk_call_id, What::Transfer { to: request.transfer_to, headers });
-    match tokio::time::timeout_at(deadline.into(), command).await {
+    let (heard, how) = oneshot::channel();
+    let limit = request.ringing_timeout.and_then(participant::positive).map(|limit| Instant::now() + limit);
+    let until = limit.map_or(deadline, |limit| limit.min(deadline));
+    let what = What::Transfer {
+        to: request.transfer_to,
+        headers: request.headers.into_iter().collect(),
+        dialtone: request.play_dialtone,
+        heard,
+    };
+    let command = gateway.legs.command(&lk_call_id, what);
+    match tokio::time::timeout_at(until.into(), command).await {
         Ok(Ok(())) => {
             counted.succeeded();
-            Ok(Response { status: SipTransferStatus::StsTransferSuccessful as i32, ..Response::default() })
+            Ok(response(how.await.unwrap_or(Transferred::Unheard)))
         }
         Ok(Err(error)) => {
             counted.failed(&metrics::reason_of(&error));
@@ -50,8 +59,25 @@ async fn transfer(
         }
         Err(_) => {
             counted.failed("timeout");
+            gateway.legs.command(&lk_call_id, What::GiveUpTransfer).await.ok(); // the leg may be gone by now
             Err(RpcError::new(ErrorCode::DeadlineExceeded, "the peer did not say how the transfer went"))
         }
+    }
+}
+
+/// Servers before protocol 1.51 read it as `Empty`.
+fn response(how: Transferred) -> Response {
+    let ok = SipStatus { code: 200, status: "OK".into() };
+    let (reason, sip_status) = match how {
+        Transferred::Completed => (SipTransferReason::StrCompleted, Some(ok)),
+        Transferred::CallEnded => (SipTransferReason::StrCallEnded, None),
+        Transferred::Unheard => (SipTransferReason::StrSubscriptionTerminated, None),
+    };
+    Response {
+        transfer_id: participant::new_id("STR_"),
+        status: SipTransferStatus::StsTransferSuccessful as i32,
+        reason: reason as i32,
+        sip_status,
     }
 }
 

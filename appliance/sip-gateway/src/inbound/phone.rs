@@ -3,7 +3,10 @@
 //! It proves its extension's password; the control plane says which room the call gets. LiveKit has no
 //! trunk and no rule for it, so without the control plane there is no call.
 
-use super::{Answer, Attempt, Dispatch, Refused};
+use super::{
+    Answer, Attempt, Refused,
+    dispatch::{Dispatch, Found},
+};
 use crate::participant::{self, Participant};
 use sip::Proof;
 use std::{collections::HashMap, time::Duration};
@@ -13,7 +16,7 @@ use types::control::{Admission, AdmissionRequest, InboundOutcome};
 const LIMIT: Duration = Duration::from_secs(5);
 
 impl Attempt {
-    pub(super) async fn dispatch_phone(&mut self) -> Result<Dispatch, Refused> {
+    pub(super) async fn dispatch_phone(&mut self) -> Result<Found, Refused> {
         match self.call.check_phone() {
             Proof::Missing => Err(Refused {
                 outcome: InboundOutcome::Unauthorized,
@@ -29,13 +32,15 @@ impl Attempt {
         }
     }
 
-    async fn ask_for_room(&self) -> Result<Dispatch, Refused> {
+    async fn ask_for_room(&self) -> Result<Found, Refused> {
         let request = AdmissionRequest { correlation_id: self.correlation_id.clone(), leg: self.leg.clone() };
         let Some(api) = &self.gateway.api else {
             return Err(Refused::with(InboundOutcome::Unavailable, 503, "there is no control plane to ask for a room"));
         };
         match api.with_limit(LIMIT).post("/internal/v1/admission", &request).await {
-            Ok(Admission::Join { room, identity, name }) => Ok(self.dispatch_to(room, identity, name)),
+            Ok(Admission::Join { room, identity, name }) => {
+                Ok(Found::Room(Box::new(self.dispatch_to(room, identity, name))))
+            }
             Ok(Admission::Reject { code, reason }) => Err(Refused::with(InboundOutcome::NotAdmitted, code, reason)),
             Ok(Admission::Continue) => Err(Refused::with(InboundOutcome::NoTrunk, 404, "nobody knows this phone")),
             Err(error) => {
@@ -60,9 +65,12 @@ impl Attempt {
             headers: Vec::new(),
             attributes_to_headers: HashMap::new(),
             ringing_timeout: None,
+            unanswered: None,
             max_duration: None,
             ws_url: None,
             encryption: participant::encryption_if_wanted(),
+            media_timeout: None,
+            hidden: false,
         }
     }
 }

@@ -1,18 +1,20 @@
 //! A caller that LiveKit and the control plane let in.
 
 use super::{
-    Leg, MAX_DURATION, RINGING_TIMEOUT,
+    Leg,
+    lobby::{Lobby, limits_of},
     media_changes::refusal_code,
     phone::Phone,
     room::{self, RoomLink},
 };
 use crate::{
     gateway::{Gateway, Port, PortError},
-    inbound::Dispatch,
-    leg_state::{LegState, Limits},
+    inbound::dispatch::{Dispatch, Found},
+    leg_state::LegState,
     media_thread::NewLeg,
     transfer,
 };
+use livekit::{JoinOptions, api::TokenError};
 use media::{
     codec::G711,
     sdp::{Encryption, LocalMedia, MediaSession, SdpError},
@@ -40,7 +42,7 @@ enum SetUpError {
     #[error("no socket towards the room")]
     RoomSocket(#[from] std::io::Error),
     #[error("the room cannot be joined")]
-    Join(#[from] livekit::api::TokenError),
+    Join(#[from] TokenError),
 }
 
 impl SetUpError {
@@ -59,10 +61,10 @@ pub async fn run(
     call: InboundCall,
     leg: InboundLeg,
     correlation_id: CorrelationId,
-    dispatch: Dispatch,
+    found: Found,
 ) {
-    match set_up(&gateway, &call, dispatch.encryption.clone()).await {
-        Ok(prepared) => match start(&gateway, call, leg.clone(), &correlation_id, dispatch, prepared).await {
+    match set_up(&gateway, &call, found.encryption()).await {
+        Ok(prepared) => match start(&gateway, call, leg.clone(), &correlation_id, found, prepared).await {
             Ok(running) => running.run().await,
             Err((call, error)) => refuse(&gateway, *call, leg, &correlation_id, error).await,
         },
@@ -98,19 +100,68 @@ async fn set_up(gateway: &Gateway, call: &InboundCall, encryption: Encryption) -
     Ok(Prepared { rtp, port, room_socket: room::room_socket(gateway).await?, sdp, answer, codec })
 }
 
+/// What differs between a caller who goes into a room and one who has to type a PIN first.
+#[derive(Default)]
+struct Way {
+    state: Option<LegState>,
+    options: Option<JoinOptions>,
+    lobby: Option<Lobby>,
+    room: String,
+    identity: String,
+    headers: Vec<(String, String)>,
+    attributes: HashMap<String, String>,
+    attributes_to_headers: HashMap<String, String>,
+    ringing_event: Option<Event>,
+    hidden: bool,
+}
+
+fn way(gateway: &Gateway, call: &InboundCall, leg: &InboundLeg, found: Found, codec: G711) -> Result<Way, TokenError> {
+    match found {
+        Found::Room(dispatch) => to_room(gateway, leg, *dispatch, codec),
+        Found::Door { request, .. } => {
+            Ok(Way { lobby: Some(Lobby::new(leg.clone(), &call.info, *request)), ..Way::default() })
+        }
+    }
+}
+
+fn to_room(gateway: &Gateway, leg: &InboundLeg, dispatch: Dispatch, codec: G711) -> Result<Way, TokenError> {
+    let codecs = vec![super::room_codec(codec)];
+    let limits = limits_of(&dispatch);
+    let Dispatch { participant, room, rule_id, headers, attributes_to_headers, ws_url, hidden, .. } = dispatch;
+    let options = room::join_options(gateway, &participant, &room, ws_url, codecs)?;
+    let identity = participant.identity;
+    let ringing_event = Event::InboundRinging {
+        leg: leg.clone(),
+        room: room.clone(),
+        identity: identity.clone(),
+        dispatch_rule_id: rule_id,
+    };
+    Ok(Way {
+        state: Some(LegState::inbound(limits, Instant::now())),
+        options: Some(options),
+        lobby: None,
+        room,
+        identity,
+        headers,
+        attributes: participant.attributes,
+        attributes_to_headers,
+        ringing_event: Some(ringing_event),
+        hidden,
+    })
+}
+
 async fn start(
     gateway: &Arc<Gateway>,
     call: InboundCall,
     leg: InboundLeg,
     correlation_id: &CorrelationId,
-    dispatch: Dispatch,
+    found: Found,
     prepared: Prepared,
 ) -> Result<Leg, (Box<InboundCall>, SetUpError)> {
     let Prepared { rtp, port, room_socket, sdp, answer, codec } = prepared;
-    let participant = dispatch.participant;
-    let codecs = vec![super::room_codec(codec)];
-    let options = match room::join_options(gateway, &participant, &dispatch.room, dispatch.ws_url, codecs) {
-        Ok(options) => options,
+    let media_timeout = found.media_timeout();
+    let way = match way(gateway, &call, &leg, found, codec) {
+        Ok(way) => way,
         Err(error) => return Err((Box::new(call), error.into())),
     };
     let transfers = transfer::serve(gateway, &leg.lk_call_id).await;
@@ -119,30 +170,32 @@ async fn start(
         sip_call_id: leg.sip_call_id.clone(),
         correlation_id: correlation_id.clone(),
         direction: Direction::Inbound,
-        room: dispatch.room.clone(),
-        identity: participant.identity.clone(),
+        room: way.room.clone(),
+        identity: way.identity,
         state: Shown::Ringing,
         codec: None,
     });
     tracing::info!(
-        %correlation_id, call.id = %leg.lk_call_id, room = %dispatch.room, sip.call_id = %leg.sip_call_id, "inbound call rings"
+        %correlation_id, call.id = %leg.lk_call_id, room = %way.room, sip.call_id = %leg.sip_call_id,
+        pin = way.lobby.is_some(), "inbound call rings"
     );
     let (events, media_events) = mpsc::unbounded_channel();
-    let media = gateway.media.add(NewLeg::new(gateway, rtp, room_socket, options, events));
-    let limits = Limits {
-        ringing: dispatch.ringing_timeout.unwrap_or(RINGING_TIMEOUT),
-        duration: dispatch.max_duration.unwrap_or(MAX_DURATION).min(MAX_DURATION),
-    };
-    Ok(Leg {
+    let media = gateway.media.add(NewLeg::new(gateway, rtp, room_socket, way.options, media_timeout, events));
+    let mut running = Leg {
         gateway: gateway.clone(),
         correlation_id: correlation_id.clone(),
-        lk_call_id: leg.lk_call_id.clone(),
-        state: LegState::inbound(limits, Instant::now()),
+        lk_call_id: leg.lk_call_id,
+        state: way.state.unwrap_or_else(|| LegState::locked(Instant::now())),
+        remote_headers: call.info.headers.clone(),
         phone: Phone::Caller(Box::new(call)),
         sdp,
         answer,
-        answer_headers: dispatch.headers,
-        attributes_to_headers: dispatch.attributes_to_headers,
+        answer_headers: way.headers,
+        attributes_to_headers: way.attributes_to_headers,
+        hang_up_at: None,
+        bye_headers: Vec::new(),
+        include_headers: Default::default(),
+        lobby: way.lobby,
         refusal: None,
         codec: codec.name().to_owned(),
         room: RoomLink::default(),
@@ -152,21 +205,19 @@ async fn start(
         commands,
         on_joined: None,
         on_answered: None,
-        ringing_event: Some(Event::InboundRinging {
-            leg,
-            room: dispatch.room,
-            identity: participant.identity,
-            dispatch_rule_id: dispatch.rule_id,
-        }),
-        attributes: participant.attributes,
+        ringing_event: way.ringing_event,
+        attributes: way.attributes,
         digits_after_answer: String::new(),
+        automation: false,
+        dialtone: false,
         headers_to_attributes: HashMap::new(),
         transfer: None,
-        refer_progress: None,
         stats: LegStats::default(),
         _transfers: transfers,
         _port: port,
-    })
+    };
+    running.hide_numbers(way.hidden);
+    Ok(running)
 }
 
 async fn refuse(

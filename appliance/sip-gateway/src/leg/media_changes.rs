@@ -1,10 +1,11 @@
-//! What changes the audio of a leg: the answer, re-INVITEs, hold, transfers, and what the room reports.
+//! What changes the audio of a leg: the answer, re-INVITEs, hold, and what the room reports.
 
 use super::Leg;
-use crate::{leg_state::Input, legs::CommandError, media_thread::LegMediaEvent};
+use crate::{leg_state::Input, legs::CommandError, media_thread::LegMediaEvent, participant::attribute_headers};
 use livekit::RoomEvent;
 use media::sdp::{Negotiated, SdpError};
-use sip::{ReferProgress, ReinviteAnswer, SipError};
+use sip::{ReinviteAnswer, SipError};
+use std::collections::HashMap;
 use tokio::sync::oneshot;
 use types::control::{Event, LegEndCause, LegState as Shown};
 
@@ -15,7 +16,8 @@ impl Leg {
             Some(answer) => answer,
             None => self.sdp.offer(), // the INVITE had no description: ours is the offer
         };
-        let headers = std::mem::take(&mut self.answer_headers);
+        let mut headers = std::mem::take(&mut self.answer_headers);
+        headers.extend(attribute_headers(&self.attributes_to_headers, &self.attributes));
         if !self.phone.accept(sdp, &headers).await {
             return self.input(Input::PeerHungUp);
         }
@@ -23,11 +25,13 @@ impl Leg {
             self.start_audio(agreed);
         }
         self.input(Input::Connected);
+        self.at_the_door();
     }
 
     /// 200 from a phone that we dialled.
     pub(super) fn on_answered(&mut self, sdp: Option<Vec<u8>>, headers: &[(String, String)], remote_tag: String) {
         self.map_headers(headers);
+        self.remote_headers = headers.to_vec();
         self.attributes.insert("sip.callTag".into(), remote_tag.clone());
         self.media.set_attributes([("sip.callTag".to_owned(), remote_tag)].into());
         let sdp = sdp.unwrap_or_default();
@@ -113,52 +117,6 @@ impl Leg {
         Ok(())
     }
 
-    /// REFER; the outcome is told when NOTIFY brings it.
-    pub(super) async fn start_transfer(
-        &mut self,
-        to: String,
-        headers: Vec<(String, String)>,
-        done: oneshot::Sender<Result<(), CommandError>>,
-    ) {
-        if self.transfer.is_some() {
-            done.send(Err(CommandError::Invalid("another transfer of this call is under way".into()))).ok();
-            return;
-        }
-        let Some(dialog) = self.phone.dialog().cloned() else {
-            done.send(Err(CommandError::Ended)).ok();
-            return;
-        };
-        match dialog.refer(&to, &headers).await {
-            Ok(progress) => {
-                self.refer_progress = Some(progress);
-                self.transfer = Some(done);
-            }
-            Err(error) => {
-                done.send(Err(refused(error))).ok();
-            }
-        }
-    }
-
-    pub(super) fn on_refer(&mut self, progress: Option<ReferProgress>) {
-        let outcome = match progress {
-            Some(progress) if progress.code < 200 && !progress.terminated => return,
-            Some(progress) if (200..300).contains(&progress.code) => Ok(()),
-            Some(progress) if progress.code >= 300 => {
-                Err(CommandError::Refused { code: progress.code, reason: progress.reason })
-            }
-            // No word but 100, and the subscription or the call is over: RFC 3515 leaves it open, upstream says success.
-            _ => Ok(()),
-        };
-        self.refer_progress = None;
-        let done = outcome.is_ok();
-        if let Some(waiting) = self.transfer.take() {
-            waiting.send(outcome).ok();
-        }
-        if done {
-            self.input(Input::Transferred);
-        }
-    }
-
     pub(super) fn on_media(&mut self, event: LegMediaEvent) {
         match event {
             LegMediaEvent::Connect(connect) => self.room.connect(connect, &self.media),
@@ -168,7 +126,9 @@ impl Leg {
             LegMediaEvent::MediaTimeout => self.input(Input::MediaTimedOut),
             LegMediaEvent::Stats(stats) => self.stats = stats,
             LegMediaEvent::Packets(counts) => self.gateway.metrics.packets(&self.lk_call_id, &counts),
-            LegMediaEvent::FirstRtp | LegMediaEvent::PhoneDigit(_) => {}
+            LegMediaEvent::PhoneDigit(digit) => self.on_key(digit),
+            LegMediaEvent::DigitsPressed if std::mem::take(&mut self.automation) => self.set_status("active"),
+            LegMediaEvent::FirstRtp | LegMediaEvent::DigitsPressed => {}
             LegMediaEvent::Closed => self.input(Input::JoinFailed),
         }
     }
@@ -183,6 +143,8 @@ impl Leg {
 
     fn on_room_event(&mut self, event: RoomEvent) {
         match event {
+            RoomEvent::Packet(packet) => self.on_packet(*packet),
+            RoomEvent::OwnAttributes(attributes) => self.learn_attributes(attributes),
             RoomEvent::Joined(joined) => {
                 self.room.participant_sid = joined.participant_sid;
                 if let Some(waiting) = self.on_joined.take() {
@@ -207,6 +169,14 @@ impl Leg {
         }
     }
 
+    /// Somebody may have set some of them; the status is ours alone.
+    fn learn_attributes(&mut self, mut attributes: HashMap<String, String>) {
+        if let Some(status) = self.attributes.remove("sip.callStatus") {
+            attributes.insert("sip.callStatus".into(), status);
+        }
+        self.attributes = attributes;
+    }
+
     pub(super) fn report_hold(&mut self, held: bool, by_peer: bool) {
         let state = if self.state.is_held() { Shown::Held } else { Shown::Active };
         self.gateway.legs.update(&self.lk_call_id, |view| view.state = state);
@@ -220,9 +190,7 @@ impl Leg {
 
     /// Whoever still waits for this leg learns that it is over.
     pub(super) fn tell_waiting(&mut self, cause: LegEndCause, sip_code: Option<u16>) {
-        if let Some(waiting) = self.transfer.take() {
-            waiting.send(if cause == LegEndCause::PeerHangup { Ok(()) } else { Err(CommandError::Ended) }).ok();
-        }
+        self.end_transfer_with_leg(cause);
         for waiting in [self.on_joined.take(), self.on_answered.take()].into_iter().flatten() {
             waiting.send(Err((cause, sip_code))).ok();
         }
@@ -232,7 +200,7 @@ impl Leg {
     }
 }
 
-fn refused(error: SipError) -> CommandError {
+pub(super) fn refused(error: SipError) -> CommandError {
     match error {
         SipError::Refused { code, reason } => CommandError::Refused { code, reason },
         SipError::Ended => CommandError::Ended,

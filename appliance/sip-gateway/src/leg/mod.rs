@@ -3,25 +3,30 @@
 //! [`Leg::run`] is the loop: something happens (the phone, the room's audio thread, a command, a
 //! timer), [`LegState`] decides, and [`Leg::perform`] does it. [`inbound`] and [`outbound`] build a leg.
 //!
-//! Audio: `media_thread`. What SIP looks like: crate `sip`. Holds and digits: [`media_changes`].
+//! Audio: `media_thread`. What SIP looks like: crate `sip`. Holds and digits: [`media_changes`]. PINs: [`lobby`].
+//! What the room may ask: [`rpc`]. REFER: [`transfers`].
 
 mod audience;
 pub mod inbound;
+mod lobby;
 mod media_changes;
 pub mod outbound;
 mod phone;
 mod room;
+mod rpc;
+mod transfers;
 
 use crate::{
     gateway::{Gateway, Port},
     leg_state::{Input, LegState, Output},
     legs::{Command, CommandError, What},
     media_thread::{LegHandle, LegMediaEvent},
-    participant::attribute_headers,
+    participant::{attribute_headers, without_numbers},
 };
 use audience::Audience;
-use livekit::psrpc::Registration;
-use media::{dtmf::digit_of_info, sdp::MediaSession};
+use livekit::{DisconnectReason, proto::SipHeaderOptions, psrpc::Registration};
+use lobby::{Lobby, Verdict};
+use media::{dtmf::digit_of_info, sdp::MediaSession, sound::Sound};
 use phone::{Phone, PhoneEvent};
 use std::{
     collections::HashMap,
@@ -29,6 +34,7 @@ use std::{
     time::{Duration, Instant},
 };
 use tokio::sync::{mpsc, oneshot};
+use transfers::{Transfer, Waiting, next_progress};
 use types::{
     CorrelationId,
     control::{Event, LegEnd, LegEndCause, LegState as Shown, LegStats},
@@ -53,8 +59,18 @@ pub struct Leg {
     answer: Option<Vec<u8>>,
     /// Headers for the 200.
     answer_headers: Vec<(String, String)>,
-    /// Attributes that become headers of the BYE, as they are then.
+    /// Attributes that become headers of the 200 and the BYE, as they are then.
     attributes_to_headers: HashMap<String, String>,
+    /// The room has ended the call, and has its answer by then.
+    hang_up_at: Option<Instant>,
+    /// More headers for the BYE.
+    bye_headers: Vec<(String, String)>,
+    /// Of the phone's INVITE, or its answer to ours.
+    remote_headers: Vec<(String, String)>,
+    /// Which of an answer's headers become attributes.
+    include_headers: SipHeaderOptions,
+    /// A caller who has to type a PIN, until it is right.
+    lobby: Option<Lobby>,
     /// The control plane's words for a refusal.
     refusal: Option<String>,
     codec: String,
@@ -70,9 +86,12 @@ pub struct Leg {
     attributes: HashMap<String, String>,
     /// Digits to send once it is answered.
     digits_after_answer: String,
+    /// Those digits are being pressed.
+    automation: bool,
+    /// The room shall hear that the phone rings.
+    dialtone: bool,
     headers_to_attributes: HashMap<String, String>,
-    transfer: Option<oneshot::Sender<Result<(), CommandError>>>,
-    refer_progress: Option<mpsc::Receiver<sip::ReferProgress>>,
+    transfer: Option<Transfer>,
     stats: LegStats,
     _transfers: Registration,
     _port: Port,
@@ -83,6 +102,7 @@ enum Happened {
     Media(Option<LegMediaEvent>),
     Command(Option<Command>),
     Refer(Option<sip::ReferProgress>),
+    Verdict(Option<Verdict>),
     Tick,
 }
 
@@ -101,21 +121,35 @@ impl Leg {
                 Happened::Command(Some(command)) => self.on_command(command).await,
                 Happened::Command(None) => self.input(Input::HangUp),
                 Happened::Refer(progress) => self.on_refer(progress),
-                Happened::Tick => self.input(Input::Tick),
+                Happened::Verdict(verdict) => self.on_verdict(verdict),
+                Happened::Tick => self.on_tick(),
             }
         }
     }
 
     async fn next(&mut self) -> Happened {
-        let tick = self.state.next_tick().unwrap_or_else(|| Instant::now() + Duration::from_secs(60));
+        let door = self.lobby.as_ref().and_then(|lobby| lobby.pin.next_tick());
+        let due = [self.state.next_tick(), door, self.hang_up_at].into_iter().flatten().min();
+        let tick = due.unwrap_or_else(|| Instant::now() + Duration::from_secs(60));
         tokio::select! {
             biased;
             event = self.phone.next() => Happened::Phone(event),
             event = self.media_events.recv() => Happened::Media(event),
             command = self.commands.recv() => Happened::Command(command),
-            progress = next_progress(&mut self.refer_progress) => Happened::Refer(progress),
+            progress = next_progress(&mut self.transfer) => Happened::Refer(progress),
+            verdict = next_verdict(&mut self.lobby) => Happened::Verdict(verdict),
             _ = tokio::time::sleep_until(tick.into()) => Happened::Tick,
         }
+    }
+
+    fn on_tick(&mut self) {
+        self.input(Input::Tick);
+        if self.hang_up_at.is_some_and(|at| Instant::now() >= at) {
+            self.hang_up_at = None;
+            self.input(Input::HangUp);
+        }
+        self.lobby.iter_mut().for_each(|lobby| lobby.pin.tick(Instant::now()));
+        self.at_the_door();
     }
 
     fn input(&mut self, input: Input) {
@@ -130,8 +164,8 @@ impl Leg {
                 Output::Answer => self.answer_caller().await,
                 Output::Reject { code } => self.phone.reject(code, self.refusal.as_deref()).await,
                 Output::Cancel => self.phone.cancel(),
-                Output::HangUp => self.phone.hang_up(attribute_headers(&self.attributes_to_headers, &self.attributes)),
-                Output::LeaveRoom => self.media.leave(),
+                Output::HangUp => self.hang_up(),
+                Output::LeaveRoom(cause, sip_code) => self.media.leave(farewell(cause, sip_code)),
                 Output::Status(status) => self.set_status(status),
                 Output::ReportRinging => self.report_ringing(),
                 Output::ReportAnswered => self.report_answered(),
@@ -148,6 +182,7 @@ impl Leg {
             PhoneEvent::Cancelled => self.input(Input::PeerCancelled),
             PhoneEvent::Rings { headers } => {
                 self.map_headers(&headers);
+                self.play_dialtone();
                 self.input(Input::PeerRings);
             }
             PhoneEvent::Answered { sdp, headers, remote_tag } => self.on_answered(sdp, &headers, remote_tag),
@@ -189,7 +224,13 @@ impl Leg {
                 self.media.send_digits(digits);
                 Ok(())
             }
-            What::Transfer { to, headers } => return self.start_transfer(to, headers, done).await,
+            What::GiveUpTransfer => {
+                self.give_up_transfer();
+                Ok(())
+            }
+            What::Transfer { to, headers, dialtone, heard } => {
+                return self.start_transfer(to, headers, dialtone, Waiting { done, heard }).await;
+            }
         };
         done.send(outcome).ok();
     }
@@ -222,9 +263,30 @@ impl Leg {
             packets.r#in = self.stats.packets_in, packets.lost = self.stats.lost, "leg ended"
         );
         let end = LegEnd { cause, sip_code, detail: String::new(), stats: self.stats.clone() };
-        self.report(Event::LegEnded { lk_call_id: self.lk_call_id.clone(), end });
+        let ended = Event::LegEnded { lk_call_id: self.lk_call_id.clone(), end };
+        let event = self.refused_at_the_door(cause).unwrap_or(ended);
+        self.report(event);
         self.phone.finished().await;
         self.gateway.legs.leave(&self.lk_call_id);
+    }
+
+    fn hang_up(&mut self) {
+        let mut headers = attribute_headers(&self.attributes_to_headers, &self.attributes);
+        headers.append(&mut self.bye_headers);
+        self.phone.hang_up(headers);
+    }
+
+    /// Those who may not know who calls are not told by headers either.
+    fn hide_numbers(&mut self, hidden: bool) {
+        if hidden {
+            self.remote_headers = without_numbers(&self.remote_headers);
+        }
+    }
+
+    fn play_dialtone(&mut self) {
+        if std::mem::take(&mut self.dialtone) {
+            self.media.play_to_room(Sound::ringing());
+        }
     }
 
     fn report(&self, event: Event) {
@@ -263,13 +325,17 @@ impl Leg {
     }
 
     fn set_status(&mut self, status: &str) {
+        // It is active once its digits are pressed.
+        self.automation = status == "active" && !self.digits_after_answer.is_empty();
+        let status = if self.automation { "automation" } else { status };
         self.attributes.insert("sip.callStatus".into(), status.into());
         self.media.set_attributes(HashMap::from([("sip.callStatus".into(), status.into())]));
     }
 
     /// Headers of an answer become the attributes that the trunk names.
     fn map_headers(&mut self, headers: &[(String, String)]) {
-        let mapped = crate::participant::mapped_headers(&self.headers_to_attributes, headers);
+        let mut mapped = crate::participant::shown_headers(self.include_headers, headers);
+        mapped.extend(crate::participant::mapped_headers(&self.headers_to_attributes, headers));
         if !mapped.is_empty() {
             self.attributes.extend(mapped.clone());
             self.media.set_attributes(mapped);
@@ -277,10 +343,18 @@ impl Leg {
     }
 }
 
-/// Pends for ever while no transfer runs.
-async fn next_progress(progress: &mut Option<mpsc::Receiver<sip::ReferProgress>>) -> Option<sip::ReferProgress> {
-    match progress {
-        Some(progress) => progress.recv().await,
+/// Why the participant goes, for those who stay. LiveKit knows a word only for phones that were never answered.
+fn farewell(cause: LegEndCause, sip_code: Option<u16>) -> DisconnectReason {
+    match (cause, sip_code) {
+        (LegEndCause::Rejected, Some(408 | 480)) | (LegEndCause::RingTimeout, _) => DisconnectReason::UserUnavailable,
+        (LegEndCause::Rejected, Some(_)) => DisconnectReason::UserRejected,
+        _ => DisconnectReason::ClientInitiated,
+    }
+}
+
+async fn next_verdict(lobby: &mut Option<Lobby>) -> Option<Verdict> {
+    match lobby {
+        Some(lobby) => lobby.verdict().await,
         None => std::future::pending().await,
     }
 }

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     gateway::Gateway,
-    leg_state::{LegState, Limits},
+    leg_state::{LegState, Limits, UNANSWERED},
     media_thread::NewLeg,
     participant::{self, Participant},
     transfer,
@@ -91,7 +91,8 @@ pub async fn dial(
     gateway.spool.append(Some(&correlation_id), dialing);
     tracing::info!(%correlation_id, call.id = %request.sip_call_id, room = %request.room_name, "outbound call");
     let (events, media_events) = mpsc::unbounded_channel();
-    let media = gateway.media.add(NewLeg::new(gateway, rtp, room_socket, options, events));
+    let media_timeout = participant::media_timeout(request.media.as_ref());
+    let media = gateway.media.add(NewLeg::new(gateway, rtp, room_socket, Some(options), media_timeout, events));
     let (on_joined, joined) = oneshot::channel();
     let (on_answered, answered) = oneshot::channel();
     let leg = Leg {
@@ -103,7 +104,12 @@ pub async fn dial(
         sdp,
         answer: None,
         answer_headers: Vec::new(),
+        include_headers: request.include_headers(),
         attributes_to_headers: request.attributes_to_headers,
+        hang_up_at: None,
+        bye_headers: Vec::new(),
+        remote_headers: Vec::new(),
+        lobby: None,
         refusal: None,
         codec: String::new(),
         room: RoomLink::default(),
@@ -116,9 +122,10 @@ pub async fn dial(
         ringing_event: Some(Event::OutboundRinging { lk_call_id: request.sip_call_id.clone() }),
         attributes: participant.attributes,
         digits_after_answer: request.dtmf,
+        automation: false,
+        dialtone: request.play_dialtone,
         headers_to_attributes: request.headers_to_attributes,
         transfer: None,
-        refer_progress: None,
         stats: LegStats::default(),
         _transfers: transfers,
         _port: port,
@@ -142,6 +149,7 @@ fn limits(request: &InternalCreateSipParticipantRequest) -> Limits {
     Limits {
         ringing: request.ringing_timeout.and_then(participant::positive).unwrap_or(RINGING_TIMEOUT),
         duration: request.max_call_duration.and_then(participant::positive).unwrap_or(MAX_DURATION).min(MAX_DURATION),
+        unanswered: UNANSWERED,
     }
 }
 

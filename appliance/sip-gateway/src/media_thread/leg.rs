@@ -1,11 +1,15 @@
 //! How do a phone's packets get into the room, and the room's to the phone?
 //!
 //! A [`Leg`] joins the two halves: `media::phone` knows the phone, `RoomSession` the room. Here are
-//! only the sockets, the order of things and the reports.
+//! only the sockets, the order of things and the reports. Before it has a room, a leg plays sounds and reports keys.
 
 use super::packets::Packets;
+use super::room_tone::RoomTone;
 use super::{AddError, LegMediaEvent, LegOrder, NewLeg};
-use livekit::{AudioCodec, AudioFrame, AudioPacket, Output, RoomError, RoomEvent, RoomSession};
+use livekit::{
+    AudioCodec, AudioFrame, AudioPacket, Certificate, Disconnect, JoinOptions, Output, RoomError, RoomEvent,
+    RoomSession,
+};
 use media::codec::{Codec, G711};
 use media::dtmf::event_of;
 use media::phone::{FromPhone, Heard, PhoneAudio, RoomFrame, StreamStart, ToPhone, ToRoom};
@@ -26,13 +30,19 @@ const WATCH: Duration = Duration::from_millis(500);
 pub struct Leg {
     rtp: UdpSocket,
     room_socket: UdpSocket,
-    session: RoomSession,
+    certificate: Certificate,
+    /// None until it is known which room it is.
+    session: Option<RoomSession>,
     /// When the session wants to be woken.
-    wake: Instant,
+    wake: Option<Instant>,
     events: UnboundedSender<LegMediaEvent>,
     from_phone: FromPhone,
     to_room: ToRoom,
     to_phone: ToPhone,
+    /// What the room hears in the phone's place.
+    tone: Option<RoomTone>,
+    /// Keys are being pressed for the phone.
+    presses: bool,
     /// Encrypts the phone's side, where that was agreed on.
     shield: Option<Shield>,
     keys_by_rtp: bool,
@@ -47,27 +57,32 @@ impl Leg {
         let now = Instant::now();
         new.rtp.set_nonblocking(true)?;
         new.room_socket.set_nonblocking(true)?;
-        let local = new.room_socket.local_addr()?;
-        let codec = room_codec(new.options.published_codec().unwrap_or(AudioCodec::Opus));
         // The lower half of the sequence numbers: a peer that misses our first packets must not miss a wrap (RFC 3711 3.3.1).
         let sequence = rand::random::<u16>() >> 1;
         let start = StreamStart { ssrc: rand::random(), sequence, timestamp: rand::random() };
-        Ok(Leg {
-            session: RoomSession::new(new.options, local, &new.certificate, now)?,
+        let mut leg = Leg {
+            certificate: new.certificate,
+            session: None,
             rtp: new.rtp,
             room_socket: new.room_socket,
-            wake: now,
+            wake: None,
             events: new.events,
             from_phone: FromPhone::new(new.source, new.timeouts),
-            to_room: ToRoom::new(codec, rand::random())?,
+            to_room: ToRoom::new(Codec::G711(G711::Pcmu), rand::random())?,
             to_phone: ToPhone::new(start),
+            tone: None,
+            presses: false,
             shield: None,
             keys_by_rtp: false,
             packets: Packets::default(),
             timed_out: false,
             watch_at: now + WATCH,
             report_at: now + REPORT,
-        })
+        };
+        if let Some(options) = new.options {
+            leg.join(options, now)?;
+        }
+        Ok(leg)
     }
 
     pub fn rtp(&self) -> &UdpSocket {
@@ -81,15 +96,28 @@ impl Leg {
     /// Does what it is told; false when that was to leave.
     pub fn obey(&mut self, order: LegOrder, now: Instant) -> bool {
         match order {
-            LegOrder::Signal(event) => self.session.handle_signal_event(event, now),
+            LegOrder::Join(options) => {
+                if let Err(error) = self.join(*options, now) {
+                    let reason = Disconnect::Media(error.to_string());
+                    self.report(LegMediaEvent::Room(RoomEvent::Disconnected { reason, can_rejoin: false }));
+                }
+            }
+            LegOrder::Signal(event) => self.in_room(|room| room.handle_signal_event(event, now)),
             LegOrder::Negotiated(agreed) => self.negotiated(&agreed, now),
-            LegOrder::Press(digits) => self.to_phone.press(&digits, now),
+            LegOrder::Press(digits) => self.press(&digits, now),
+            LegOrder::Play(sound) => self.to_phone.play(sound, now),
+            LegOrder::Tone(sound) => self.tone = Some(RoomTone::new(sound, now)),
             // A phone that tells its keys both ways is heard once.
             LegOrder::Told(digit) if !self.keys_by_rtp => self.key(digit, now),
             LegOrder::Told(_) => {}
-            LegOrder::Attributes(attributes) => self.session.set_attributes(attributes),
+            LegOrder::Attributes(attributes) => self.in_room(|room| room.set_attributes(attributes)),
+            LegOrder::Packet(packet) => self.in_room(|room| {
+                if let Err(error) = room.send_packet(*packet, true, now) {
+                    tracing::warn!(%error, "the room was not told");
+                }
+            }),
             LegOrder::Leave(reason) => {
-                self.session.leave(reason);
+                self.in_room(|room| room.leave(reason));
                 self.flush(now);
                 return false;
             }
@@ -112,8 +140,10 @@ impl Leg {
         match self.from_phone.datagram(datagram, from, now) {
             Heard::Nothing => {}
             Heard::Audio(audio) => {
-                publish(&mut self.to_room, &mut self.session, &audio, now);
-                self.flush(now);
+                if let Some(session) = &mut self.session {
+                    publish(&mut self.to_room, session, &audio, now);
+                    self.flush(now);
+                }
             }
             Heard::Key(digit) => {
                 self.keys_by_rtp = true;
@@ -130,20 +160,25 @@ impl Leg {
 
     /// A datagram at the room's port.
     pub fn handle_room(&mut self, datagram: &[u8], from: SocketAddr, now: Instant) {
-        self.session.handle_datagram(from, datagram, now);
+        self.in_room(|room| room.handle_datagram(from, datagram, now));
         self.flush(now);
     }
 
     /// Once per sweep: whatever has become due.
     pub fn tick(&mut self, now: Instant) {
-        if now >= self.wake {
-            self.session.handle_timeout(now);
+        if self.wake.is_some_and(|wake| now >= wake) {
+            self.in_room(|room| room.handle_timeout(now));
             self.flush(now);
         }
+        self.play_to_room(now);
         if self.to_phone.due().is_some_and(|due| now >= due)
             && let Some(to) = self.from_phone.destination()
         {
             self.to_phone.tick(now, &mut sender(&self.rtp, to, self.shield.as_mut(), &mut self.packets));
+        }
+        if self.presses && !self.to_phone.presses() {
+            self.presses = false;
+            self.report(LegMediaEvent::DigitsPressed);
         }
         if now >= self.watch_at {
             self.watch_at = now + WATCH;
@@ -153,10 +188,10 @@ impl Leg {
 
     /// Does all the session wants done.
     pub fn flush(&mut self, now: Instant) {
-        loop {
-            match self.session.poll_output() {
+        while let Some(session) = &mut self.session {
+            match session.poll_output() {
                 Output::Timeout(at) => {
-                    self.wake = at;
+                    self.wake = Some(at);
                     return;
                 }
                 // A full socket buffer drops a packet, as the network would.
@@ -180,7 +215,36 @@ impl Leg {
         let _ = events.send(LegMediaEvent::Closed);
     }
 
+    fn join(&mut self, options: JoinOptions, now: Instant) -> Result<(), AddError> {
+        let codec = room_codec(options.published_codec().unwrap_or(AudioCodec::Opus));
+        self.to_room.set_codec(codec)?;
+        let local = self.room_socket.local_addr()?;
+        self.session = Some(RoomSession::new(options, local, &self.certificate, now)?);
+        Ok(())
+    }
+
+    /// Nothing happens while there is no room.
+    fn in_room(&mut self, act: impl FnOnce(&mut RoomSession)) {
+        if let Some(session) = &mut self.session {
+            act(session);
+        }
+    }
+
+    /// A frame of what the room hears before the phone is answered.
+    fn play_to_room(&mut self, now: Instant) {
+        let (Some(tone), Some(session)) = (&mut self.tone, &mut self.session) else { return };
+        let Some(audio) = tone.next(now) else { return };
+        publish(&mut self.to_room, session, &audio, now);
+        self.flush(now);
+    }
+
+    fn press(&mut self, digits: &str, now: Instant) {
+        self.to_phone.press(digits, now);
+        self.presses = true;
+    }
+
     fn negotiated(&mut self, agreed: &Negotiated, now: Instant) {
+        self.tone = None;
         self.from_phone.negotiated(agreed, now);
         self.to_phone.negotiated(agreed, now);
         self.packets.negotiated(agreed);
@@ -190,9 +254,11 @@ impl Leg {
 
     fn key(&mut self, digit: char, now: Instant) {
         let code = event_of(digit).unwrap_or_default().into();
-        if let Err(error) = self.session.send_dtmf(code, digit.encode_utf8(&mut [0; 4]), now) {
-            tracing::warn!(%error, "a key could not be told to the room");
-        }
+        self.in_room(|room| {
+            if let Err(error) = room.send_dtmf(code, digit.encode_utf8(&mut [0; 4]), now) {
+                tracing::warn!(%error, "a key could not be told to the room");
+            }
+        });
         self.flush(now);
         self.report(LegMediaEvent::PhoneDigit(digit));
     }

@@ -10,15 +10,18 @@
 
 mod leg;
 mod packets;
+mod room_tone;
 #[cfg(test)]
 mod tests;
 mod worker;
 
 use crate::gateway::Gateway;
 use leg::Leg;
+use livekit::protocol::DataPacket;
 use livekit::{Certificate, Connect, DisconnectReason, JoinOptions, RoomError, RoomEvent, SignalEvent};
 use media::phone::{MediaTimeouts, SourcePolicy};
 use media::sdp::Negotiated;
+use media::sound::Sound;
 pub use packets::PacketCount;
 use std::collections::HashMap;
 use std::net::UdpSocket;
@@ -36,7 +39,8 @@ pub struct NewLeg {
     pub rtp: UdpSocket,
     /// Bound to an address that livekit-server can reach.
     pub room_socket: UdpSocket,
-    pub options: JoinOptions,
+    /// Left out, the leg waits for [`LegHandle::join`].
+    pub options: Option<JoinOptions>,
     pub certificate: Certificate,
     pub timeouts: MediaTimeouts,
     pub source: SourcePolicy,
@@ -44,18 +48,19 @@ pub struct NewLeg {
 }
 
 impl NewLeg {
-    /// A leg with this gateway's certificate and time-outs.
+    /// A leg with this gateway's certificate and time-outs; `timeout` is another one for a phone that has spoken.
     pub fn new(
         gateway: &Gateway,
         rtp: UdpSocket,
         room_socket: UdpSocket,
-        options: JoinOptions,
+        options: Option<JoinOptions>,
+        timeout: Option<Duration>,
         events: UnboundedSender<LegMediaEvent>,
     ) -> NewLeg {
         let seconds = |s: u32| Duration::from_secs(s.into());
         let timeouts = MediaTimeouts {
             first: seconds(gateway.config.rtp.media_timeout_initial_s),
-            later: seconds(gateway.config.rtp.media_timeout_s),
+            later: timeout.unwrap_or(seconds(gateway.config.rtp.media_timeout_s)),
         };
         let (certificate, source) = (gateway.certificate.clone(), SourcePolicy::default());
         NewLeg { rtp, room_socket, options, certificate, timeouts, source, events }
@@ -74,8 +79,10 @@ pub enum LegMediaEvent {
     Room(RoomEvent),
     /// The phone's first packet.
     FirstRtp,
-    /// The phone pressed a key; the room has been told.
-    PhoneDigit(#[cfg_attr(not(test), expect(dead_code, reason = "the call needs no digits, only the room does"))] char),
+    /// The phone pressed a key; the room, if there is one, has been told.
+    PhoneDigit(char),
+    /// All keys that [`LegHandle::send_digits`] wanted are pressed.
+    DigitsPressed,
     /// The phone has been silent on the wire for too long. Said once, until audio is negotiated anew.
     MediaTimeout,
     Stats(LegStats),
@@ -171,18 +178,27 @@ struct Way {
 
 /// What a leg is told to do.
 pub(crate) enum LegOrder {
+    Join(Box<JoinOptions>),
     Signal(SignalEvent),
     Negotiated(Box<Negotiated>),
     Press(String),
+    Play(Option<Sound>),
+    Tone(Sound),
     /// The phone told a key by SIP INFO.
     Told(char),
     Attributes(HashMap<String, String>),
+    Packet(Box<DataPacket>),
     Leave(DisconnectReason),
 }
 
 impl LegHandle {
     fn new(id: u64, orders: Sender<Order>) -> LegHandle {
         LegHandle(Arc::new(Way { id, orders }))
+    }
+
+    /// Joins a room, once. If that fails, `Room(Disconnected)` follows.
+    pub fn join(&self, options: JoinOptions) {
+        self.0.order(LegOrder::Join(Box::new(options)));
     }
 
     /// Something happened on the WebSocket.
@@ -200,6 +216,21 @@ impl LegHandle {
         self.0.order(LegOrder::Press(digits));
     }
 
+    /// Plays a sound to the phone instead of the room; without one the room is heard again.
+    pub fn play(&self, sound: Option<Sound>) {
+        self.0.order(LegOrder::Play(sound));
+    }
+
+    /// Plays a sound to the room until the phone's audio starts.
+    pub fn play_to_room(&self, sound: Sound) {
+        self.0.order(LegOrder::Tone(sound));
+    }
+
+    /// Sends a data packet to the room, reliably.
+    pub fn send_packet(&self, packet: DataPacket) {
+        self.0.order(LegOrder::Packet(Box::new(packet)));
+    }
+
     /// A key that the phone told by SIP INFO.
     pub fn told_digit(&self, digit: char) {
         self.0.order(LegOrder::Told(digit));
@@ -210,9 +241,9 @@ impl LegHandle {
         self.0.order(LegOrder::Attributes(attributes));
     }
 
-    /// Leaves the room and closes the sockets; `Stats` and `Closed` follow.
-    pub fn leave(&self) {
-        self.0.order(LegOrder::Leave(DisconnectReason::ClientInitiated));
+    /// Leaves the room and closes the sockets; `Stats` and `Closed` follow. The reason is what the room is told.
+    pub fn leave(&self, reason: DisconnectReason) {
+        self.0.order(LegOrder::Leave(reason));
     }
 }
 

@@ -37,13 +37,17 @@ fn options() -> JoinOptions {
 
 impl Phone {
     fn new(timeouts: MediaTimeouts) -> Phone {
+        Phone::at(Some(options()), timeouts)
+    }
+
+    fn at(options: Option<JoinOptions>, timeouts: MediaTimeouts) -> Phone {
         let (pool, socket, rtp) = (MediaPool::start(1), loopback(), loopback());
         socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
         let (gateway, (report, events)) = (rtp.local_addr().unwrap(), unbounded_channel());
         let leg = pool.add(NewLeg {
             rtp,
             room_socket: loopback(),
-            options: options(),
+            options,
             certificate: CERTIFICATE.clone(),
             timeouts,
             source: SourcePolicy::default(),
@@ -112,6 +116,23 @@ fn a_leg_asks_for_its_room_and_says_nothing_to_the_phone_before_the_answer() {
 }
 
 #[test]
+fn a_leg_without_a_room_plays_to_the_phone_and_reports_its_keys() {
+    let mut phone = Phone::at(None, MediaTimeouts::default());
+    phone.leg().negotiated(phone.agreed());
+    phone.leg().play(Some(Sound::ringing()));
+    while phone.receive().1 == [0xFF; 160] {}
+    phone.send(101, &Event { event: 7, end: true, volume: 10, duration: 800 }.to_bytes());
+    let key = phone.wait_for(|event| match event {
+        LegMediaEvent::PhoneDigit(digit) => Some(*digit),
+        LegMediaEvent::Connect(_) => panic!("it has no room"),
+        _ => None,
+    });
+    assert_eq!(key, '7');
+    phone.leg().join(options());
+    phone.wait_for(|event| matches!(event, LegMediaEvent::Connect(_)).then_some(()));
+}
+
+#[test]
 fn an_answered_phone_hears_silence_although_the_room_is_away() {
     let phone = Phone::answered(MediaTimeouts::default());
     let heard: Vec<_> = (0..10).map(|_| phone.receive()).collect();
@@ -150,6 +171,20 @@ fn keys_that_the_room_presses_reach_the_phone() {
 }
 
 #[test]
+fn it_is_told_when_the_last_key_is_pressed() {
+    let mut phone = Phone::answered(MediaTimeouts::default());
+    phone.leg().send_digits("4".into());
+    phone.wait_for(|event| matches!(event, LegMediaEvent::DigitsPressed).then_some(()));
+    phone.socket.set_nonblocking(true).unwrap();
+    let mut keys = 0;
+    let mut buffer = [0; 2048];
+    while let Ok(length) = phone.socket.recv(&mut buffer) {
+        keys += u32::from(Packet::parse(&buffer[..length]).unwrap().header.payload_type == 101);
+    }
+    assert!(keys >= 13, "{keys} packets of a key");
+}
+
+#[test]
 fn a_phone_that_never_speaks_times_out_and_one_on_hold_does_not() {
     let second = Duration::from_millis(600);
     let mut phone = Phone::answered(MediaTimeouts { first: second, later: second });
@@ -170,7 +205,7 @@ fn a_leg_that_leaves_frees_its_port_before_it_says_so() {
     phone.receive();
     phone.send(0, &[0xFF; 160]);
     phone.wait_for(|event| matches!(event, LegMediaEvent::FirstRtp).then_some(()));
-    phone.leg().leave();
+    phone.leg().leave(DisconnectReason::ClientInitiated);
     let stats =
         phone.wait_for(|event| if let LegMediaEvent::Stats(stats) = event { Some(stats.clone()) } else { None });
     assert!(stats.packets_in == 1 && stats.packets_out >= 1, "{stats:?}");
@@ -191,7 +226,7 @@ fn a_leg_that_cannot_be_made_says_so_and_ends() {
     MediaPool::start(1).add(NewLeg {
         rtp: loopback(),
         room_socket: UdpSocket::bind("0.0.0.0:0").unwrap(),
-        options: options(),
+        options: Some(options()),
         certificate: CERTIFICATE.clone(),
         timeouts: MediaTimeouts::default(),
         source: SourcePolicy::default(),
