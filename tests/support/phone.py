@@ -13,7 +13,7 @@ from media import LAWS, PCMU, Media
 from sipmsg import Message, digest_fields, fresh, param, uri_of
 
 T1 = 0.5
-REASONS = {100: "Trying", 180: "Ringing", 200: "OK", 202: "Accepted", 401: "Unauthorized", 407: "Proxy Authentication Required",
+REASONS = {100: "Trying", 180: "Ringing", 183: "Session Progress", 200: "OK", 202: "Accepted", 401: "Unauthorized", 407: "Proxy Authentication Required",
            481: "Call Does Not Exist", 486: "Busy Here", 487: "Request Terminated", 603: "Decline"}
 
 
@@ -330,10 +330,17 @@ class Call:
         self.phone.calls[self.id] = self
         await self.phone.reply(request, 180, self.peer, self.tag)
 
-    async def answer(self):
+    async def early(self, rseq=None, tag=None):
+        """Sound before the answer: 183 with a description, reliable if it has a number; `tag` is that of another branch."""
         self._take(self.invite.body)
-        body = self.offer("sendrecv")
-        headers = [("Content-Type", "application/sdp"), *self.phone.says]
+        reliable = [("Require", "100rel"), ("RSeq", str(rseq))] if rseq else []
+        await self.phone.reply(
+            self.invite, 183, self.peer, tag or self.tag, [("Content-Type", "application/sdp"), *reliable], self.offer("sendrecv"))
+
+    async def answer(self, described=True):
+        self._take(self.invite.body)
+        headers, body = ([("Content-Type", "application/sdp")], self.offer("sendrecv")) if described else ([], "")
+        headers += self.phone.says
         await self.phone.reply(self.invite, 200, self.peer, self.tag, headers, body)
         self.answered = True
 

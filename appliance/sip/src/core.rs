@@ -12,6 +12,7 @@ use crate::offenders::{Offender, Offenders};
 use crate::outbound::Offer;
 use crate::register::Binding;
 use crate::registrar::Registrar;
+use crate::reliable::Waiting;
 use crate::resolve::{Resolver, Target};
 use crate::stack::Stack;
 use crate::transport::{Flow, Sockets, Transport};
@@ -43,6 +44,8 @@ pub(crate) struct Core {
     pub inviting: Mutex<HashSet<(String, String)>>,
     /// Call-ID, From-tag and CSeq of INVITEs being served (RFC 3261 section 8.2.2.2).
     pub serving: Mutex<HashSet<(String, String, u32)>>,
+    /// Reliable provisional responses of ours that wait for their PRACK.
+    pub unacknowledged: Mutex<HashMap<DialogId, Waiting>>,
     pub registrations: Mutex<HashMap<String, Binding>>,
     pub nonces: NonceKey,
     pub resolver: Resolver,

@@ -51,6 +51,7 @@ impl Endpoint {
             answered: Mutex::default(),
             inviting: Mutex::default(),
             serving: Mutex::default(),
+            unacknowledged: Mutex::default(),
             registrations: Mutex::default(),
             nonces,
             resolver: Resolver::default(),
@@ -239,6 +240,10 @@ fn dispatch(core: &Arc<Core>, transaction: ServerTransaction, calls: &mpsc::Send
     let id = Inner::id_of(&transaction.request);
     let dialog = id.and_then(|id| core.dialogs.lock().get(&id).cloned());
     match (dialog, transaction.request.method.as_str()) {
+        (_, "PRACK") => {
+            let code = crate::reliable::acknowledge(core, &transaction.request);
+            reply(core, transaction, code, None);
+        }
         (Some(dialog), _) => {
             tokio::spawn(dialog.handle(transaction));
         }

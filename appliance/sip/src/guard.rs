@@ -16,9 +16,12 @@ const MAX_METHOD: usize = 128;
 const SDP: &str = "application/sdp";
 
 /// Methods the endpoint handles.
-pub const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, NOTIFY, INFO, UPDATE, REGISTER";
+pub const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, NOTIFY, INFO, UPDATE, PRACK, REGISTER";
 /// Methods it knows and does not handle: 405. What nobody knows is answered 501.
-const OTHERS: &str = "PRACK, SUBSCRIBE, PUBLISH, MESSAGE, REFER";
+const OTHERS: &str = "SUBSCRIBE, PUBLISH, MESSAGE, REFER";
+
+/// What a request may require of us.
+const EXTENSIONS: &[&str] = &["timer", "100rel"];
 
 #[derive(Debug, PartialEq, Eq)]
 pub enum Verdict {
@@ -205,7 +208,7 @@ fn extension_fault(raw: &Raw, method: &str) -> Option<Fault> {
         return None;
     }
     let mut wanted = list(raw.headers.all("Require"));
-    wanted.retain(|tag| !tag.eq_ignore_ascii_case("timer"));
+    wanted.retain(|tag| !EXTENSIONS.iter().any(|known| tag.eq_ignore_ascii_case(known)));
     (!wanted.is_empty()).then(|| Fault {
         code: 420,
         words: "Bad Extension",

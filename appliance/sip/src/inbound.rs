@@ -125,11 +125,15 @@ impl InboundCall {
         self.pending.tag()
     }
 
-    /// 180; may be repeated.
+    /// 180; may be repeated. For a caller that requires it, once and reliably (RFC 3262).
     pub async fn ringing(&self) {
         let mut response = self.pending.answer(180, None);
         self.add_dialog_headers(&mut response);
-        self.pending.send_provisional(&response);
+        match crate::reliable::required(&self.pending.request.headers) {
+            true if self.pending.rings_first() => crate::reliable::ring(&self.pending, response),
+            true => {}
+            false => self.pending.send_provisional(&response),
+        }
     }
 
     /// Asks who is calling: 407 with an MD5 challenge. The retry is a new `InboundCall`.

@@ -35,6 +35,7 @@ mod pending;
 mod register;
 mod registrar;
 pub mod registration;
+mod reliable;
 mod resolve;
 mod session_timer;
 mod stack;

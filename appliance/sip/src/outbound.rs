@@ -11,6 +11,7 @@ use crate::header::{NameAddr, cseq, list, tag_of};
 use crate::ids::{first_cseq, new_call_id, new_tag};
 use crate::message::{HeaderList, Request, Response};
 use crate::registrar::Contact;
+use crate::reliable::EarlyDialogs;
 use crate::resolve::Target;
 use crate::session_timer;
 use crate::stack::T1X64;
@@ -112,6 +113,9 @@ impl Drop for OutboundCall {
     }
 }
 
+/// Extensions that we know as a caller.
+const SUPPORTED: &str = "timer, 100rel";
+
 /// What stays the same over all tries of one INVITE.
 pub(crate) struct Offer {
     core: Arc<Core>,
@@ -130,6 +134,7 @@ struct Attempt {
     second_sdp: Option<Vec<u8>>,
     cancel: CancellationToken,
     events: mpsc::Sender<OutboundEvent>,
+    early: EarlyDialogs,
     told: bool,
 }
 
@@ -148,7 +153,8 @@ pub(crate) async fn start(core: Arc<Core>, invite: OutboundInvite) -> Result<Out
     let call = OutboundCall::new(offer.call_id.clone(), offer.local_tag.clone(), receiver, cancel.clone());
     let proofs = Proofs::new(invite.credentials);
     let (second_sdp, cseq) = (invite.second_sdp, first_cseq());
-    let attempt = Attempt { offer, request, cseq, proofs, second_sdp, cancel, events, told: false };
+    let early = EarlyDialogs::default();
+    let attempt = Attempt { offer, request, cseq, proofs, second_sdp, cancel, events, early, told: false };
     tokio::spawn(attempt.run());
     Ok(call)
 }
@@ -209,6 +215,7 @@ fn invite_request(offer: &Offer, invite: &OutboundInvite) -> Result<Request, Sip
     request.headers.push("Contact", offer.core.contact(&offer.local_user, &offer.flow));
     request.headers.push("Allow", crate::guard::ALLOW);
     request.headers.extend(&session_timer::wish(session_timer::WISH, session_timer::LEAST));
+    request.headers.set("Supported", SUPPORTED);
     request.headers.extend(&invite.headers);
     if let Some(sdp) = &invite.sdp {
         request.headers.push("Content-Type", "application/sdp");
@@ -229,7 +236,7 @@ impl Attempt {
     async fn try_all(mut self) {
         for _ in 0..MAX_TRIES {
             match self.try_once().await {
-                Ok(End::Again) => self.cseq += 1,
+                Ok(End::Again) => self.cseq = self.cseq.max(self.early.last_cseq()) + 1,
                 Ok(End::Over) => return,
                 Err(error) => return self.fail(error.code(), &error.to_string(), Vec::new()).await,
             }
@@ -271,8 +278,9 @@ impl Attempt {
         }
     }
 
-    async fn progress(&self, response: Response) {
-        if response.code > 100 && !self.told {
+    async fn progress(&mut self, response: Response) {
+        let open = || self.offer.dialog_of(&response, self.cseq, &self.proofs);
+        if response.code > 100 && self.early.take(&response, open) && !self.told {
             let sdp = crate::body::session_of(&response.headers, &response.body).ok().flatten();
             let Response { code, reason, headers, .. } = response;
             let _ = self.events.send(OutboundEvent::Progress { code, reason, headers: headers.0, sdp }).await;
@@ -312,6 +320,7 @@ impl Attempt {
         let Some(dialog) = self.offer.dialog_of(&response, self.cseq, &self.proofs) else {
             return self.fail(502, "The answer cannot be used", Vec::new()).await;
         };
+        dialog.state.lock().local_cseq = self.cseq.max(self.early.last_cseq());
         let (dialog, events) = dialog.open();
         self.offer.remember();
         if let Err(error) = dialog.acknowledge(self.cseq, &self.request).await {

@@ -19,6 +19,7 @@ pub(crate) struct PendingInvite {
     tag: Mutex<String>,
     responder: Responder,
     done: AtomicBool,
+    rung: AtomicBool,
 }
 
 impl PendingInvite {
@@ -31,6 +32,7 @@ impl PendingInvite {
             tag: Mutex::new(tag),
             responder: transaction.responder(),
             done: AtomicBool::new(false),
+            rung: AtomicBool::new(false),
         })
     }
 
@@ -70,6 +72,11 @@ impl PendingInvite {
     /// Closes the door without an answer; false when it was closed.
     pub fn close(&self) -> bool {
         !self.done.swap(true, Ordering::SeqCst)
+    }
+
+    /// True the first time.
+    pub fn rings_first(&self) -> bool {
+        !self.rung.swap(true, Ordering::SeqCst)
     }
 
     pub fn is_done(&self) -> bool {

@@ -205,6 +205,13 @@ impl MediaSession {
 
     /// Takes the answer to our last offer. After an error the agreement is what it was before.
     pub fn apply_answer(&mut self, answer: &[u8]) -> Result<Negotiated, SdpError> {
+        let agreed = self.apply_early_answer(answer)?;
+        self.offered = None;
+        Ok(agreed)
+    }
+
+    /// As [`MediaSession::apply_answer`], for an answer that another one may follow: of another branch, or with the call's own.
+    pub fn apply_early_answer(&mut self, answer: &[u8]) -> Result<Negotiated, SdpError> {
         let offered = self.offered.as_ref().ok_or(SdpError::NothingOffered)?;
         let answer = SessionDescription::parse(answer)?;
         let audio = answer.media.first().filter(|media| media.kind == "audio").ok_or(SdpError::NoAudio)?;
@@ -230,7 +237,6 @@ impl MediaSession {
             we_hold: self.holding,
             ptime_ms: 20,
         };
-        self.offered = None;
         self.agreed = Some(agreed.clone());
         Ok(agreed)
     }

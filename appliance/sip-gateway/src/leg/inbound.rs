@@ -189,6 +189,7 @@ async fn start(
         remote_headers: call.info.headers.clone(),
         phone: Phone::Caller(Box::new(call)),
         sdp,
+        early_answer: None,
         answer,
         answer_headers: way.headers,
         attributes_to_headers: way.attributes_to_headers,

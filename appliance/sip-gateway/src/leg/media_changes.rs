@@ -34,7 +34,8 @@ impl Leg {
         self.remote_headers = headers.to_vec();
         self.attributes.insert("sip.callTag".into(), remote_tag.clone());
         self.media.set_attributes([("sip.callTag".to_owned(), remote_tag)].into());
-        let sdp = sdp.unwrap_or_default();
+        // After a reliable answer the 200 may come without one (RFC 3262 section 5).
+        let sdp = sdp.or(self.early_answer.take()).unwrap_or_default();
         self.gateway.metrics.answer(&sdp);
         match self.sdp.apply_answer(&sdp) {
             Ok(agreed) => {
@@ -45,6 +46,24 @@ impl Leg {
                 tracing::warn!(correlation_id = %self.correlation_id, call.id = %self.lk_call_id, %error, "the answer is not usable");
                 self.input(Input::Connected); // so that the end is a BYE
                 self.input(Input::HangUp);
+            }
+        }
+    }
+
+    /// Announcements and ring-back of the other network, heard in the room before the answer. Of several branches of a
+    /// forked call the one that spoke last is heard, until one has answered.
+    pub(super) fn on_early_media(&mut self, sdp: Vec<u8>) {
+        if self.early_answer.as_ref() == Some(&sdp) {
+            return; // said again, as every minute
+        }
+        match self.sdp.apply_early_answer(&sdp) {
+            Ok(agreed) => {
+                tracing::debug!(correlation_id = %self.correlation_id, call.id = %self.lk_call_id, "early media");
+                self.start_audio(agreed);
+                self.early_answer = Some(sdp);
+            }
+            Err(error) => {
+                tracing::info!(correlation_id = %self.correlation_id, call.id = %self.lk_call_id, %error, "early media is not usable");
             }
         }
     }

@@ -55,6 +55,8 @@ pub struct Leg {
     state: LegState,
     phone: Phone,
     sdp: MediaSession,
+    /// The last answer that came before the call's own.
+    early_answer: Option<Vec<u8>>,
     /// Our answer to an inbound offer, sent with the 200; empty when the caller wants our offer.
     answer: Option<Vec<u8>>,
     /// Headers for the 200.
@@ -180,9 +182,12 @@ impl Leg {
     async fn on_phone(&mut self, event: PhoneEvent) {
         match event {
             PhoneEvent::Cancelled => self.input(Input::PeerCancelled),
-            PhoneEvent::Rings { headers } => {
+            PhoneEvent::Rings { headers, sdp } => {
                 self.map_headers(&headers);
-                self.play_dialtone();
+                self.play_dialtone(); // until the other network has something to say
+                if let Some(sdp) = sdp {
+                    self.on_early_media(sdp);
+                }
                 self.input(Input::PeerRings);
             }
             PhoneEvent::Answered { sdp, headers, remote_tag } => self.on_answered(sdp, &headers, remote_tag),

@@ -102,6 +102,7 @@ pub async fn dial(
         state: LegState::outbound(limits(&request), Instant::now()),
         phone: Phone::Callee(call),
         sdp,
+        early_answer: None,
         answer: None,
         answer_headers: Vec::new(),
         include_headers: request.include_headers(),

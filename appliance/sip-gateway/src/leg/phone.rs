@@ -24,6 +24,8 @@ pub enum PhoneEvent {
     Cancelled,
     Rings {
         headers: Vec<(String, String)>,
+        /// What may be heard before the answer.
+        sdp: Option<Vec<u8>>,
     },
     Answered {
         sdp: Option<Vec<u8>>,
@@ -79,7 +81,9 @@ impl Phone {
 
     fn on_outbound(&mut self, event: Option<OutboundEvent>) -> Option<PhoneEvent> {
         Some(match event {
-            Some(OutboundEvent::Progress { code, headers, .. }) if code >= 180 => PhoneEvent::Rings { headers },
+            Some(OutboundEvent::Progress { code, headers, sdp, .. }) if code >= 180 => {
+                PhoneEvent::Rings { headers, sdp }
+            }
             Some(OutboundEvent::Progress { .. }) => return None,
             Some(OutboundEvent::Answered { dialog, events, headers, sdp, remote_tag }) => {
                 *self = Self::Connected { dialog, events };

@@ -140,6 +140,20 @@ fn answers_that_refuse_or_come_unasked_are_errors_and_change_nothing() {
 }
 
 #[test]
+fn early_answers_leave_room_for_the_one_that_counts() {
+    let mut session = session();
+    session.offer();
+    let port = |port: u16| offer("0", "").replace("4000", &port.to_string());
+    for early in [6000, 6002] {
+        let agreed = session.apply_early_answer(port(early).as_bytes()).unwrap();
+        assert_eq!(agreed.remote.port(), early);
+    }
+    assert_eq!(session.apply_answer(port(6004).as_bytes()).unwrap().remote.port(), 6004);
+    assert_eq!(session.negotiated().unwrap().remote.port(), 6004);
+    assert!(matches!(session.apply_early_answer(port(6006).as_bytes()), Err(SdpError::NothingOffered)));
+}
+
+#[test]
 fn a_later_offer_of_ours_keeps_what_was_agreed() {
     let mut session = session();
     let text = offer("8 97", "a=rtpmap:97 telephone-event/8000\r\n");
