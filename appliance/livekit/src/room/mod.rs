@@ -6,6 +6,8 @@
 //!
 //! After every call drain `poll_output` until it says [`Output::Timeout`].
 //!
+//! A session that has ended may be followed by another ([`Rejoin`], [`RoomSession::after`]).
+//!
 //! `link` watches the WebSocket, `peer` is the WebRTC connection, `roster` the people, `messages`
 //! what the server says. Sockets: `room_client` for a task of its own, or the gateway's threads.
 
@@ -17,6 +19,7 @@ mod messages;
 mod offers;
 mod options;
 mod peer;
+mod rejoin;
 mod roster;
 #[cfg(test)]
 mod tests;
@@ -35,6 +38,7 @@ pub use event::{
     ParticipantKind, RoomError, RoomEvent, SignalClosed, SignalEvent, SignalInput, SubscriptionFailure, Track,
 };
 pub use options::{AudioCodec, Certificate, JoinOptions, PublishTrack, RoomCodec};
+pub use rejoin::{PATIENCE as REJOIN_PATIENCE, Rejoin, RejoinDue, Stay};
 
 use link::{Due, Link};
 use offers::Wanted;
@@ -84,6 +88,28 @@ impl RoomSession {
         certificate: &Certificate,
         now: Instant,
     ) -> Result<Self, RoomError> {
+        Self::with_link(options, local, certificate, Link::new(now), now)
+    }
+
+    /// The same participant once more, after its session has ended. `local` should be another address: the server
+    /// may still take the old one for the old session's.
+    pub fn after(
+        &self,
+        options: JoinOptions,
+        local: SocketAddr,
+        certificate: &Certificate,
+        now: Instant,
+    ) -> Result<Self, RoomError> {
+        Self::with_link(options, local, certificate, self.link.again(now), now)
+    }
+
+    fn with_link(
+        options: JoinOptions,
+        local: SocketAddr,
+        certificate: &Certificate,
+        link: Link,
+        now: Instant,
+    ) -> Result<Self, RoomError> {
         if local.ip().is_unspecified() || local.port() == 0 {
             return Err(RoomError::LocalAddress(local));
         }
@@ -92,7 +118,7 @@ impl RoomSession {
             token: options.token.clone(),
             join_url: join::join_url(&options, offer)?,
             phase: Phase::Joining,
-            link: Link::new(now),
+            link,
             peer,
             roster: Roster::new(options.subscribe_audio),
             published: None,
@@ -113,6 +139,11 @@ impl RoomSession {
             Some(output) => output,
             None => Output::Timeout(self.poll_timeout()),
         }
+    }
+
+    /// The newest token: the server sends a fresh one every few minutes.
+    pub fn token(&self) -> &str {
+        &self.token
     }
 
     /// True after [`RoomEvent::Disconnected`].

@@ -2,10 +2,11 @@
 //!
 //! One stream, whatever the room does. With one speaker who has the phone's codec, frames are
 //! forwarded as they come. Otherwise a 20 ms clock plays what [`Playout`] has in hand, mixed.
-//! Where there is nothing to say, silence is sent, so the phone's own time-out never strikes.
+//! Where there is nothing to say, silence is sent, so the phone's own time-out never strikes; while
+//! the room is lost, a [`Comfort`] tone.
 //! Keys are pressed in place of sound, and a sound of our own takes the room's place. On hold nothing is sent at all.
 
-use super::{Forward, Place};
+use super::{Comfort, Forward, Place};
 use crate::codec::{Codec, FRAME, FRAME_TIME, Frame, G711, mix_into};
 use crate::dtmf::{Press, Presses};
 use crate::playout::{Playout, RoomPacket};
@@ -40,6 +41,7 @@ pub struct ToPhone {
     presses: Presses,
     /// Played instead of the room.
     own: Option<Sound>,
+    comfort: Comfort,
     /// Timestamp of the key that is down.
     pressed_at: u32,
     marker: bool,
@@ -73,6 +75,7 @@ impl ToPhone {
             forward: Forward::new(start.sequence, start.timestamp),
             presses: Presses::default(),
             own: None,
+            comfort: Comfort::default(),
             pressed_at: 0,
             marker: true,
             tracks: Vec::new(),
@@ -135,6 +138,20 @@ impl ToPhone {
     /// The track is gone.
     pub fn forget_track(&mut self, track: &str) {
         self.tracks.retain(|known| &*known.id != track);
+    }
+
+    /// The room is lost: the phone is comforted until [`ToPhone::room_is_back`].
+    pub fn room_is_lost(&mut self) {
+        self.comfort.begin();
+    }
+
+    pub fn room_is_back(&mut self) {
+        self.comfort.end();
+    }
+
+    /// All tracks are gone: the room is another one now.
+    pub fn forget_tracks(&mut self) {
+        self.tracks.clear();
     }
 
     /// To be called at [`ToPhone::due`]; sends what has its turn.
@@ -206,7 +223,8 @@ impl ToPhone {
         let Some(format) = self.format else { return };
         self.last_sent = Some(at);
         let mut mixed = [0; FRAME];
-        let sounds = self.mix(&mut mixed) | self.play_own(&mut mixed);
+        let spoken = self.mix(&mut mixed) | self.play_own(&mut mixed);
+        let sounds = spoken || (!self.held && self.comfort.next_frame(&mut mixed));
         if let (Some(press), Some(dtmf)) = (self.presses.next_frame(), format.dtmf) {
             return self.send_press(press, dtmf, send);
         }

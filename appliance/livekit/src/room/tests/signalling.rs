@@ -273,3 +273,28 @@ fn garbage_on_the_socket_changes_nothing() {
     assert!(world.events.is_empty());
     assert!(world.session.is_media_connected());
 }
+
+#[test]
+fn a_session_after_another_joins_anew_and_does_not_hear_the_old_socket() {
+    let mut world = World::connected();
+    world.say(Response::Leave(proto::LeaveRequest {
+        reason: DisconnectReason::StateMismatch.into(),
+        action: proto::leave_request::Action::Reconnect.into(),
+        ..Default::default()
+    }));
+    assert!(world.session.has_ended());
+    let certificate = Certificate::generate().unwrap();
+    let again = JoinOptions { token: "second token".to_owned(), ..options() };
+    world.session = world.session.after(again, address("127.0.0.1:5002"), &certificate, world.now).unwrap();
+    world.clear();
+    world.drain();
+    let [connect] = &world.connects[..] else { panic!("{:?}", world.connects) };
+    assert_eq!((connect.attempt, connect.token.as_str()), (2, "second token"));
+    assert!(!join_request(&connect.url).reconnect);
+    assert_eq!(join_request(&connect.url).add_track_requests.len(), 1, "the track is published again");
+    let late = SignalEvent { attempt: 1, what: SignalInput::Closed(closed(None)) };
+    world.session.handle_signal_event(late, world.now);
+    world.join(vec![person("PA_1", "anna", &["TR_a"])]);
+    assert!(matches!(&world.events[..], [RoomEvent::Joined(_)]), "{:?}", world.events);
+    assert_eq!(subscriptions(&world), [(vec!["TR_a".to_owned()], true)]);
+}

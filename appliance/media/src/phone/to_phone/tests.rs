@@ -280,3 +280,23 @@ fn a_sound_of_our_own_is_heard_instead_of_the_room_until_it_is_over() {
     assert!(story.got[10..].iter().any(|(_, _, payload)| (level(payload) - 3000).abs() < 200), "the room is back");
     story.assert_continuous();
 }
+
+#[test]
+fn a_phone_is_comforted_while_its_room_is_lost_but_not_on_hold_or_over_somebody_who_speaks() {
+    let mut story = Story::new();
+    story.to.room_is_lost();
+    story.wait(3000);
+    assert_eq!(story.loud(), 10, "one beep");
+    story.to.negotiated(&Negotiated { we_hold: true, ..agreed(true) }, story.now);
+    story.wait(4000);
+    assert_eq!(story.loud(), 10, "who waits hears silence");
+    story.to.negotiated(&agreed(true), story.now);
+    story.wait(2000);
+    assert_eq!(story.loud(), 20);
+    story.speak("TR_a", 1, 300, 500);
+    assert_eq!(story.loud(), 320, "speech alone");
+    story.to.room_is_back();
+    story.wait(5000);
+    assert_eq!(story.loud(), 320);
+    story.assert_continuous();
+}
