@@ -15,6 +15,7 @@
 //! | what do we play ourselves? | [`sound`] |
 //! | who else may listen? | [`srtp`] |
 //! | which UDP port is free? | [`ports`] |
+//! | is this sound a [`tone`], and are these the tones of our call? | [`tone_code`] |
 //!
 //! Sockets and threads: `sip-gateway::media_thread`. The room's side: `livekit::RoomSession`.
 
@@ -27,3 +28,5 @@ pub mod rtp;
 pub mod sdp;
 pub mod sound;
 pub mod srtp;
+pub mod tone;
+pub mod tone_code;

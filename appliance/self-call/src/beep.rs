@@ -1,7 +1,7 @@
 //! Is the greeting over? A voicemail says so with a beep of 1000 Hz.
 
-use crate::tone::share;
 use media::codec::RATE;
+use media::tone::share;
 
 const HZ: f64 = 1_000.0;
 /// 20 ms each: speech does not hold one pure tone for so long.
@@ -34,8 +34,8 @@ impl Beep {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tone::sine;
     use media::codec::FRAME;
+    use media::tone::sine;
 
     /// After how many frames the beep was over.
     fn over_after(sound: &[i16]) -> Option<usize> {

@@ -2,13 +2,13 @@
 
 use crate::{
     beep::Beep,
-    code::Code,
     control,
     line::{Line, Speaker},
 };
 use media::{
     codec::{FRAME, G711, level},
     sdp::{Encryption, LocalMedia, MediaSession},
+    tone_code::ToneCode,
 };
 use sip::{Dialog, DialogEvent, Endpoint, OutboundCall, OutboundEvent, OutboundInvite, SipConfig, Transport};
 use std::{
@@ -68,7 +68,7 @@ impl Call {
         }
     }
 
-    pub async fn leave(&mut self, code: &Code) -> Result<(), String> {
+    pub async fn leave(&mut self, code: &ToneCode) -> Result<(), String> {
         let samples = code.samples();
         tokio::select! {
             said = self.speaker.say(&samples) => said.map_err(|error| error.to_string()),

@@ -157,7 +157,7 @@ fn after(header: Header) -> Header {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tone::{share, sine};
+    use media::tone::{share, sine};
 
     #[tokio::test]
     async fn what_one_end_says_the_other_hears_whole_and_in_order() {

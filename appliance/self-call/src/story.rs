@@ -2,10 +2,11 @@
 
 use crate::{
     call::{Call, Heard},
-    code::Code,
     control::Control,
     report::{Failure, Report, Step},
 };
+use media::tone_code::ToneCode;
+use rand::Rng;
 use std::{fmt, future::Future, time::Duration};
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -21,7 +22,7 @@ const RECORDING: u32 = 40;
 pub async fn run(control: &Control, limit: Duration, report: &mut Report) -> Result<(), Failure> {
     let mut story = Story { share: limit / 120, end: Instant::now() + limit, report };
     let line = story.step(Step::Prepare, PREPARE, |limit| control.prepare(limit)).await?;
-    let code = Code::draw(&mut rand::rng());
+    let code = ToneCode::draw(|n| rand::rng().random_range(0..n));
     let mut call = story.step(Step::Call, CALL, |limit| Call::dial(&line, limit)).await?;
     let id = call.id().to_owned();
     let told = story.tell(&mut call, &code).await;
@@ -40,7 +41,7 @@ struct Story<'a> {
 }
 
 impl Story<'_> {
-    async fn tell(&mut self, call: &mut Call, code: &Code) -> Result<(), Failure> {
+    async fn tell(&mut self, call: &mut Call, code: &ToneCode) -> Result<(), Failure> {
         let mut heard = Heard::default();
         self.step(Step::Greeting, GREETING, |limit| listen(call, limit, &mut heard)).await?;
         self.step(Step::Message, MESSAGE, |_| call.leave(code)).await
@@ -89,12 +90,12 @@ impl fmt::Display for Said {
     }
 }
 
-fn compare(wav: &[u8], sent: &Code) -> Result<(), String> {
+fn compare(wav: &[u8], sent: &ToneCode) -> Result<(), String> {
     let unreadable = |error: hound::Error| format!("the recording is no WAV file: {error}");
     let mut file = hound::WavReader::new(wav).map_err(unreadable)?;
     let rate = file.spec().sample_rate;
     let samples: Vec<i16> = file.samples().collect::<Result<_, _>>().map_err(unreadable)?;
-    let found = Code::read(&samples, rate);
+    let found = ToneCode::read(&samples, rate);
     let seconds = samples.len() as f64 / f64::from(rate);
     if found == *sent { Ok(()) } else { Err(format!("sent {sent}, but {seconds:.1} s of recording hold {found}")) }
 }
@@ -102,7 +103,6 @@ fn compare(wav: &[u8], sent: &Code) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rand::{SeedableRng, rngs::StdRng};
     use std::io::Cursor;
 
     fn wav(samples: &[i16]) -> Vec<u8> {
@@ -115,10 +115,15 @@ mod tests {
         file.into_inner()
     }
 
+    /// Tones one after the other, from this one on.
+    fn code(first: usize) -> ToneCode {
+        let mut next = first..;
+        ToneCode::draw(move |_| next.next().unwrap())
+    }
+
     #[test]
     fn only_the_recording_of_this_call_passes() {
-        let mut rng = StdRng::seed_from_u64(7);
-        let (sent, old) = (Code::draw(&mut rng), Code::draw(&mut rng));
+        let (sent, old) = (code(0), code(3));
         assert_eq!(compare(&wav(&sent.samples()), &sent), Ok(()));
         let refused = compare(&wav(&old.samples()), &sent).unwrap_err();
         assert_eq!(refused, format!("sent {sent}, but 3.0 s of recording hold {old}"));

@@ -1,11 +1,10 @@
-//! Which tones does this call leave, and are they in the recording?
+//! Which tones does this call leave, and do they come back?
 //!
 //! Five tones out of eight, no two neighbours alike, drawn anew for every call: one of 19208 codes, so
 //! that an old recording, or somebody else's, does not pass for this one.
 
+use crate::codec::RATE;
 use crate::tone::{share, sine};
-use media::codec::RATE;
-use rand::Rng;
 use std::fmt;
 
 /// None is a multiple of another or near the beep.
@@ -19,13 +18,14 @@ const FEWEST: usize = 3;
 
 /// The tones in their order.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Code(Vec<u16>);
+pub struct ToneCode(Vec<u16>);
 
-impl Code {
-    pub fn draw(rng: &mut impl Rng) -> Self {
+impl ToneCode {
+    /// `below(n)` gives a random number from 0 to n - 1.
+    pub fn draw(mut below: impl FnMut(usize) -> usize) -> Self {
         let mut tones: Vec<u16> = Vec::with_capacity(TONES);
         while tones.len() < TONES {
-            let hz = HZ[rng.random_range(0..HZ.len())];
+            let hz = HZ[below(HZ.len()) % HZ.len()];
             if tones.last() != Some(&hz) {
                 tones.push(hz);
             }
@@ -59,7 +59,7 @@ fn loudest(window: &[i16], rate: u32) -> Option<u16> {
     HZ.into_iter().find(|hz| share(window, rate, f64::from(*hz)) > 0.5)
 }
 
-impl fmt::Display for Code {
+impl fmt::Display for ToneCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.0.is_empty() {
             return f.write_str("no tone");
@@ -69,7 +69,7 @@ impl fmt::Display for Code {
     }
 }
 
-impl fmt::Debug for Code {
+impl fmt::Debug for ToneCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
@@ -78,8 +78,16 @@ impl fmt::Debug for Code {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use media::codec::G711;
-    use rand::{SeedableRng, rngs::StdRng};
+    use crate::codec::G711;
+
+    /// Numbers that look drawn and are the same in every run.
+    fn dice() -> impl FnMut(usize) -> usize {
+        let mut state: u64 = 7;
+        move |n| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) as usize % n
+        }
+    }
 
     fn through_a_phone(samples: &[i16]) -> Vec<i16> {
         let (mut bytes, mut back) = (vec![0; samples.len()], vec![0; samples.len()]);
@@ -90,18 +98,18 @@ mod tests {
 
     #[test]
     fn every_code_reads_back_through_a_phones_codec_wherever_it_begins() {
-        let mut rng = StdRng::seed_from_u64(7);
+        let mut dice = dice();
         for lead in 0..200 {
-            let code = Code::draw(&mut rng);
+            let code = ToneCode::draw(&mut dice);
             let heard = [vec![0; lead * 37], through_a_phone(&code.samples()), vec![0; 900]].concat();
-            assert_eq!(Code::read(&heard, RATE), code);
+            assert_eq!(ToneCode::read(&heard, RATE), code);
         }
     }
 
     #[test]
     fn two_calls_hardly_ever_have_the_same_code() {
-        let mut rng = StdRng::seed_from_u64(7);
-        let mut codes: Vec<_> = (0..100).map(|_| Code::draw(&mut rng).0).collect();
+        let mut dice = dice();
+        let mut codes: Vec<_> = (0..100).map(|_| ToneCode::draw(&mut dice).0).collect();
         codes.sort();
         codes.dedup();
         assert!(codes.len() >= 98, "{}", codes.len());
@@ -109,20 +117,20 @@ mod tests {
 
     #[test]
     fn lost_packets_leave_the_code_readable() {
-        let code = Code::draw(&mut StdRng::seed_from_u64(7));
+        let code = ToneCode::draw(dice());
         let mut heard = code.samples();
         for lost in heard.chunks_mut(160).skip(3).step_by(11) {
             lost.fill(0);
         }
-        assert_eq!(Code::read(&heard, RATE), code);
+        assert_eq!(ToneCode::read(&heard, RATE), code);
     }
 
     #[test]
     fn another_order_a_missing_tone_or_none_is_another_code() {
-        let sent = Code(vec![450, 700, 850, 450, 1900]);
+        let sent = ToneCode(vec![450, 700, 850, 450, 1900]);
         for other in [vec![700, 450, 850, 450, 1900], vec![450, 700, 850, 450], vec![450, 700, 450, 1900], vec![]] {
-            assert_ne!(Code::read(&Code(other).samples(), RATE), sent);
+            assert_ne!(ToneCode::read(&ToneCode(other).samples(), RATE), sent);
         }
-        assert_eq!(Code::read(&[0; 8_000], RATE).to_string(), "no tone");
+        assert_eq!(ToneCode::read(&[0; 8_000], RATE).to_string(), "no tone");
     }
 }
