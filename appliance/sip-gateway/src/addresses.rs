@@ -4,10 +4,9 @@
 //! a peer out on the internet, the address that `network-info` found us to have there.
 
 use crate::config::Config;
-use ipnet::IpNet;
 use parking_lot::Mutex;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
-use types::network::Addresses;
+use types::network::{Addresses, is_private};
 
 /// What is configured, and what `network-info` has told.
 pub struct AddressBook {
@@ -68,15 +67,6 @@ impl Answer {
 fn egress_towards(peer: IpAddr, told: &Addresses) -> Option<IpAddr> {
     let near = is_private(peer) || told.networks.iter().any(|network| network.contains(&peer));
     told.egress.filter(|egress| !near && egress.is_ipv4() == peer.is_ipv4())
-}
-
-/// Addresses that no packet from the internet comes from: loopback, link-local, private and carriers' NAT.
-fn is_private(ip: IpAddr) -> bool {
-    const SHARED: IpNet = IpNet::new_assert(IpAddr::V4(Ipv4Addr::new(100, 64, 0, 0)), 10);
-    match ip {
-        IpAddr::V4(v4) => v4.is_loopback() || v4.is_private() || v4.is_link_local() || SHARED.contains(&ip),
-        IpAddr::V6(v6) => v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local(),
-    }
 }
 
 /// Where the operating system would send from; nothing is sent.

@@ -25,6 +25,7 @@ use types::{
         RegistrationSet, RegistrationView, Reject,
     },
     network::Addresses,
+    probe::{ProbeReport, ProbeRequest},
 };
 
 type App = State<Arc<Gateway>>;
@@ -55,6 +56,7 @@ fn router(gateway: Arc<Gateway>) -> Router {
         .route("/v1/phones", put(set_phones))
         .route("/v1/phones/{extension}", get(phones))
         .route("/v1/options", post(options))
+        .route("/v1/probe", post(probe))
         .route("/v1/addresses", get(addresses).put(set_addresses))
         .layer(middleware::from_fn_with_state(gateway.clone(), hurry))
         .with_state(gateway)
@@ -150,13 +152,37 @@ const OPTIONS_LIMIT: Duration = Duration::from_secs(5);
 
 async fn options(State(gateway): App, Json(request): Json<OptionsRequest>) -> Json<OptionsAnswer> {
     let transport = sip::Transport::named(&request.transport).unwrap_or_default();
-    let asked = tokio::time::timeout(OPTIONS_LIMIT, gateway.endpoint.probe(&request.server, transport)).await;
+    let asked = tokio::time::timeout(OPTIONS_LIMIT, gateway.endpoint.options(&request.server, transport)).await;
     let silent = |code, reason| OptionsAnswer { answered: false, code, reason };
     Json(match asked {
-        Ok(Ok((code, reason))) => OptionsAnswer { answered: true, code, reason },
+        Ok(Ok(answer)) => OptionsAnswer { answered: true, code: answer.code, reason: answer.reason },
         Ok(Err(error)) => silent(error.code(), format!("{:#}", anyhow::Error::from(error))),
         Err(_) => silent(408, format!("no answer in {} s", OPTIONS_LIMIT.as_secs())),
     })
+}
+
+/// It goes on to its end when whoever asked does not wait: a call of it must be hung up.
+async fn probe(State(gateway): App, Json(request): Json<ProbeRequest>) -> Result<Json<ProbeReport>, Busy> {
+    if gateway.is_stopping() {
+        return Err(Busy("the gateway is stopping"));
+    }
+    let (tracked, running) = (gateway.clone(), gateway.clone());
+    let work = async move {
+        let Ok(_place) = running.probes.try_acquire() else { return None };
+        Some(crate::probe::run(running.clone(), request).await)
+    };
+    let report = tracked.calls.spawn(work).await.ok().flatten();
+    report.map(Json).ok_or(Busy("other carriers are being tried out"))
+}
+
+/// 503, come again.
+struct Busy(&'static str);
+
+impl IntoResponse for Busy {
+    fn into_response(self) -> Response {
+        let body = Refusal { code: "probe_busy".into(), detail: self.0.into() };
+        (StatusCode::SERVICE_UNAVAILABLE, Json(body)).into_response()
+    }
 }
 
 async fn addresses(State(gateway): App) -> Json<Addresses> {

@@ -19,6 +19,7 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
 };
+use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 use types::control::GatewayHealth;
 
@@ -44,6 +45,8 @@ pub struct Gateway {
     /// Everything that serves a call, from its INVITE to its last event.
     pub calls: TaskTracker,
     pub stopping: AtomicBool,
+    /// Places for carriers that are tried out.
+    pub probes: Semaphore,
 }
 
 /// Why no RTP socket could be had.

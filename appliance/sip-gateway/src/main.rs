@@ -2,8 +2,9 @@
 //!
 //! Table of contents: [`config`], our [`addresses`], what all calls share ([`gateway`]), calls that come ([`inbound`]),
 //! calls that livekit-server asks for ([`outbound`]), transfers ([`transfer`]), one call's life
-//! ([`leg`], decided in [`leg_state`]), its [`pin`] and [`prompts`], its audio ([`media_thread`]), carriers ([`registrations`]),
-//! what the control plane may ask ([`control`]) and hears ([`events`]), what others may look at ([`observe`]), and
+//! ([`leg`], decided in [`leg_state`]), its [`pin`] and [`prompts`], its audio ([`media_thread`]), carriers ([`registrations`])
+//! and what they can do ([`probe`]), what the control plane may ask ([`control`]) and hears ([`events`], [`offenders`]),
+//! what others may look at ([`observe`]), and
 //! the end ([`signals`]). livekit-sip's own configuration is understood, too ([`upstream_config`]).
 
 mod addresses;
@@ -25,6 +26,7 @@ mod offenders;
 mod outbound;
 mod participant;
 mod pin;
+mod probe;
 mod prompts;
 mod registrations;
 mod signals;
@@ -58,7 +60,7 @@ use std::{
     },
     time::Duration,
 };
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use types::{CorrelationId, control::Event};
 
@@ -172,6 +174,7 @@ async fn start(
         ports: Arc::new(Mutex::new(PortPool::new(config.rtp.start, config.rtp.end))),
         calls: TaskTracker::new(),
         stopping: AtomicBool::new(false),
+        probes: Semaphore::new(probe::AT_ONCE),
         config,
     };
     Ok((Arc::new(gateway), calls))

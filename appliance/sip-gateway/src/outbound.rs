@@ -1,6 +1,6 @@
 //! livekit-server asks us to dial: CreateSIPParticipant (livekit-sip's contract, section 4).
 
-mod parties;
+pub mod parties;
 
 use crate::{
     gateway::Gateway,

@@ -84,7 +84,8 @@ pub fn media_timeout(media: Option<&SipMediaConfig>) -> Option<Duration> {
     positive(ProtoDuration { seconds: timeout.seconds, nanos: timeout.nanos })
 }
 
-fn keys() -> Vec<Key> {
+/// Fresh ones, of every suite.
+pub fn keys() -> Vec<Key> {
     Encryption::keys(|secret| rand::rng().fill(secret))
 }
 

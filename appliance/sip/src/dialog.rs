@@ -19,6 +19,7 @@ use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
@@ -78,6 +79,24 @@ pub struct ReferProgress {
     pub terminated: bool,
 }
 
+/// What is out of the ordinary about how the peer of a call of ours behaves.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Oddities {
+    /// How often it repeated its answer after our ACK.
+    pub answer_repeats: u32,
+    /// Answers of other branches of a forked INVITE, each hung up.
+    pub other_answers: u32,
+    /// Its Contact leads nowhere; requests go to where its answer came from.
+    pub contact_unusable: bool,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Noted {
+    answer_repeats: AtomicU32,
+    pub other_answers: AtomicU32,
+    contact_unusable: AtomicBool,
+}
+
 /// An answered call, either direction. Clones are handles to the same call.
 #[derive(Clone)]
 pub struct Dialog(pub(crate) Arc<Inner>);
@@ -91,6 +110,7 @@ pub(crate) struct Inner {
     pub local_user: String,
     pub state: Mutex<State>,
     pub events: Mutex<Option<mpsc::Sender<DialogEvent>>>,
+    pub noted: Arc<Noted>,
 }
 
 pub(crate) struct State {
@@ -99,6 +119,8 @@ pub(crate) struct State {
     pub local_cseq: u32,
     pub remote_cseq: Option<u32>,
     pub flow: Flow,
+    /// Where the peer's answer came from, once nothing that we sent to its Contact arrived.
+    detour: Option<Flow>,
     pub proofs: Proofs,
     /// The ACK of our latest INVITE, for its repeated 200s.
     pub last_ack: Option<(u32, Vec<u8>, Flow)>,
@@ -119,6 +141,7 @@ impl State {
             local_cseq: crate::ids::first_cseq(),
             remote_cseq: None,
             flow,
+            detour: None,
             proofs: Proofs::default(),
             last_ack: None,
             session: Session::default(),
@@ -146,6 +169,16 @@ impl Dialog {
 
     pub fn is_ended(&self) -> bool {
         self.0.state.lock().ended
+    }
+
+    /// Of a call of ours, up to now.
+    pub fn oddities(&self) -> Oddities {
+        let noted = &self.0.noted;
+        Oddities {
+            answer_repeats: noted.answer_repeats.load(Ordering::Relaxed),
+            other_answers: noted.other_answers.load(Ordering::Relaxed),
+            contact_unusable: noted.contact_unusable.load(Ordering::Relaxed),
+        }
     }
 
     /// Hangs up. `reason` is a whole Reason value (`Q.850;cause=16`). Waits a little for the answer.
@@ -222,16 +255,20 @@ impl Inner {
     /// The way to the peer now: the call's own connection while it lives, else the first route or the
     /// remote target.
     pub async fn next_hop(&self) -> Result<Flow, SipError> {
-        let (flow, routes, target) = {
+        let (flow, routes, target, detour) = {
             let state = self.state.lock();
-            (state.flow.clone(), state.route_set.clone(), state.remote_target.clone())
+            (state.flow.clone(), state.route_set.clone(), state.remote_target.clone(), state.detour.clone())
         };
+        if let Some(detour) = detour {
+            return Ok(detour);
+        }
         if flow.transport() != Transport::Udp && flow.is_alive() {
             return Ok(flow);
         }
         let route = routes.first().and_then(|route| crate::header::NameAddr::parse(route)).map(|route| route.uri);
         let mut next = Target::of_uri(route.as_deref().unwrap_or(&target), flow.transport())?;
         if flow.transport() == Transport::Udp && is_hidden(&next, flow.peer.ip()) {
+            self.noted.contact_unusable.store(true, Ordering::Relaxed);
             return Ok(flow);
         }
         if flow.transport() == Transport::Tls {
@@ -382,10 +419,17 @@ impl Inner {
     }
 
     /// Repeats the ACK for a repeated 200; false when that 200 is not the one acknowledged.
-    pub async fn repeat_ack(&self, cseq: u32) -> bool {
+    pub async fn repeat_ack(&self, cseq: u32, answered_from: &Flow) -> bool {
         let last = self.state.lock().last_ack.clone();
         let Some((_, bytes, flow)) = last.filter(|(acked, ..)| *acked == cseq) else { return false };
         let _ = flow.send(&bytes).await;
+        let before = self.noted.answer_repeats.fetch_add(1, Ordering::Relaxed);
+        if before > 0 && flow.peer != answered_from.peer {
+            // Two went to its Contact in vain.
+            let _ = answered_from.send(&bytes).await;
+            self.noted.contact_unusable.store(true, Ordering::Relaxed);
+            self.state.lock().detour = Some(answered_from.clone());
+        }
         true
     }
 

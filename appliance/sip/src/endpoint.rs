@@ -13,7 +13,7 @@ use crate::message::{Request, Response};
 use crate::offenders::Offender;
 use crate::register::{RegisterOutcome, RegisterRequest};
 use crate::registrar::{self, Account, Contact, Registrar};
-use crate::resolve::{Resolver, Target};
+use crate::resolve::Resolver;
 use crate::stack::{ServerTransaction, Stack};
 use crate::transport::{Arrival, Flow, Sockets, Transport};
 use crate::{InboundCall, OutboundCall, OutboundInvite, SipConfig, SipError};
@@ -31,7 +31,7 @@ const WAITING_OFFENDERS: usize = 64;
 
 /// Our side of SIP. Clones are handles to the same sockets.
 #[derive(Clone)]
-pub struct Endpoint(Arc<Core>);
+pub struct Endpoint(pub(crate) Arc<Core>);
 
 impl Endpoint {
     /// Binds, answers from then on, and gives the calls that come in; ends with `cancel`.
@@ -118,23 +118,6 @@ impl Endpoint {
     pub async fn register(&self, request: &RegisterRequest) -> RegisterOutcome {
         crate::register::register(&self.0, request).await
     }
-
-    /// One OPTIONS to `host[:port]`; code and words of its answer, 408 for silence.
-    pub async fn probe(&self, place: &str, transport: Transport) -> Result<(u16, String), SipError> {
-        let target = Target::of_place(place, transport)?;
-        let flow = self.0.flow_to(&target).await?;
-        let uri = format!("sip:{place}");
-        let mut request = self.0.request("OPTIONS", &uri, &flow);
-        let from = self.0.contact("", &flow);
-        request.headers.push("From", format!("{from};tag={}", crate::new_tag()));
-        request.headers.push("To", format!("<{uri}>"));
-        request.headers.push("Call-ID", crate::new_call_id());
-        request.headers.push("CSeq", "1 OPTIONS");
-        request.headers.push("Contact", from);
-        request.headers.push("Accept", "application/sdp");
-        let answer = self.0.exchange(&request, &flow).await?;
-        Ok((answer.code, answer.reason))
-    }
 }
 
 async fn serve(
@@ -159,7 +142,7 @@ async fn receive(core: &Arc<Core>, bytes: &[u8], flow: Flow, calls: &mpsc::Sende
         Verdict::Refuse(response) => refuse(core, response, &flow).await,
         Verdict::Response(mut response) => {
             tighten(&mut response.headers);
-            if !absorb(core, &response).await {
+            if !absorb(core, &response, &flow).await {
                 core.stack.take(&response.to_bytes(), &flow).await;
             }
         }
@@ -213,7 +196,7 @@ async fn refuse(core: &Core, mut response: Response, flow: &Flow) {
 }
 
 /// A repeated 200 to an INVITE of ours gets its ACK again; one of another branch is hung up.
-async fn absorb(core: &Arc<Core>, response: &Response) -> bool {
+async fn absorb(core: &Arc<Core>, response: &Response, flow: &Flow) -> bool {
     let Some((number, "INVITE")) = response.headers.first("CSeq").and_then(cseq) else { return false };
     if !response.is_success() {
         return false;
@@ -227,7 +210,7 @@ async fn absorb(core: &Arc<Core>, response: &Response) -> bool {
     };
     let known = core.dialogs.lock().get(&id).cloned();
     if let Some(dialog) = known {
-        return dialog.repeat_ack(number).await;
+        return dialog.repeat_ack(number, flow).await;
     }
     let offer = core.answered.lock().get(&(id.call_id, local_tag)).cloned();
     let Some(offer) = offer else { return false };

@@ -1,5 +1,6 @@
 //! Why did a SIP action fail?
 
+use crate::tls::CertificateFault;
 use std::net::SocketAddr;
 
 /// A refusal by the peer, or the reason why it was never asked.
@@ -25,6 +26,14 @@ pub enum SipError {
 }
 
 impl SipError {
+    /// Why a peer's certificate was not taken; none when it was not the certificate.
+    pub fn certificate_fault(&self) -> Option<CertificateFault> {
+        match self {
+            SipError::NotTrusted { source, .. } => CertificateFault::of(source),
+            _ => None,
+        }
+    }
+
     /// The SIP code that says the same to a caller.
     pub fn code(&self) -> u16 {
         match self {

@@ -267,6 +267,7 @@ impl InboundCall {
             local_user: self.info.request_user.clone(),
             state: Mutex::new(state),
             events: Mutex::new(None),
+            noted: Arc::default(),
         })
     }
 }

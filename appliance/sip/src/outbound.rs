@@ -6,7 +6,7 @@
 use crate::SipError;
 use crate::auth::{Credentials, MAX_TRIES, Proofs};
 use crate::core::{Core, DialogId};
-use crate::dialog::{Dialog, DialogEvent, Inner, State, TerminatedCause};
+use crate::dialog::{Dialog, DialogEvent, Inner, Noted, State, TerminatedCause};
 use crate::header::{NameAddr, cseq, list, tag_of};
 use crate::ids::{first_cseq, new_call_id, new_tag};
 use crate::message::{HeaderList, Request, Response};
@@ -19,10 +19,14 @@ use crate::transport::{Flow, Transport};
 use crate::uri::SipUri;
 use parking_lot::Mutex;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
+
+/// The words of a call's end that was challenged at every try.
+pub const ENDLESS_CHALLENGE: &str = "The password is not accepted";
 
 /// Whom to call, as whom, and what to offer.
 #[derive(Debug, Clone, Default)]
@@ -124,6 +128,7 @@ pub(crate) struct Offer {
     local_user: String,
     from: String,
     flow: Flow,
+    noted: Arc<Noted>,
 }
 
 struct Attempt {
@@ -196,6 +201,7 @@ fn offer_of(core: Arc<Core>, invite: &OutboundInvite, flow: Flow) -> Result<Offe
         local_tag,
         local_user,
         flow,
+        noted: Arc::default(),
     })
 }
 
@@ -241,7 +247,7 @@ impl Attempt {
                 Err(error) => return self.fail(error.code(), &error.to_string(), Vec::new()).await,
             }
         }
-        self.fail(401, "The password is not accepted", Vec::new()).await;
+        self.fail(401, ENDLESS_CHALLENGE, Vec::new()).await;
     }
 
     async fn try_once(&mut self) -> Result<End, SipError> {
@@ -396,6 +402,7 @@ impl Offer {
             local_user: self.local_user.clone(),
             state: Mutex::new(state),
             events: Mutex::new(None),
+            noted: self.noted.clone(),
         })
     }
 
@@ -414,6 +421,7 @@ impl Offer {
     pub async fn refuse_second(self: Arc<Self>, response: Response) {
         let Some((number, _)) = response.headers.first("CSeq").and_then(cseq) else { return };
         let Some(dialog) = self.dialog_of(&response, number, &Proofs::default()) else { return };
+        self.noted.other_answers.fetch_add(1, Ordering::Relaxed);
         let (dialog, _) = dialog.open();
         let invite =
             Request { method: "INVITE".into(), uri: String::new(), headers: Default::default(), body: Vec::new() };

@@ -5,6 +5,8 @@
 
 use crate::uri::{SipUri, split_host_port};
 use crate::{SipError, Transport};
+use hickory_resolver::TokioResolver;
+use hickory_resolver::proto::rr::RecordType;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 use tokio::time::timeout;
@@ -44,6 +46,51 @@ impl Target {
         let host = uri.param("maddr").map(str::to_owned).unwrap_or(uri.host);
         Ok(Target { host, port: uri.port, transport })
     }
+}
+
+/// What the name servers have of a carrier, each as they write it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Records {
+    pub naptr: Vec<String>,
+    pub srv: Vec<String>,
+    pub a: Vec<String>,
+    pub aaaa: Vec<String>,
+}
+
+impl Records {
+    /// Everything that RFC 3263 may look at; empty for an address, and where no name server answers.
+    pub(crate) async fn of(target: &Target) -> Records {
+        if target.host.parse::<IpAddr>().is_ok() {
+            return Records::default();
+        }
+        let Ok(resolver) = TokioResolver::builder_tokio().and_then(|builder| builder.build()) else {
+            return Records::default();
+        };
+        let host = format!("{}.", target.host);
+        let service = format!("{}.{host}", service_of(target.transport));
+        let (naptr, srv, a, aaaa) = tokio::join!(
+            ask(&resolver, &host, RecordType::NAPTR),
+            ask(&resolver, &service, RecordType::SRV),
+            ask(&resolver, &host, RecordType::A),
+            ask(&resolver, &host, RecordType::AAAA)
+        );
+        Records { naptr, srv, a, aaaa }
+    }
+}
+
+/// RFC 3263 section 4.1.
+pub(crate) fn service_of(transport: Transport) -> &'static str {
+    match transport {
+        Transport::Udp => "_sip._udp",
+        Transport::Tcp => "_sip._tcp",
+        Transport::Tls => "_sips._tcp",
+    }
+}
+
+async fn ask(resolver: &TokioResolver, name: &str, kind: RecordType) -> Vec<String> {
+    let Ok(Ok(found)) = timeout(PATIENCE, resolver.lookup(name, kind)).await else { return Vec::new() };
+    let records = found.message().all_sections().filter(|record| record.record_type() == kind);
+    records.map(|record| record.data.to_string()).collect()
 }
 
 #[derive(Default)]

@@ -6,7 +6,7 @@
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::server::WebPkiClientVerifier;
-use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use rustls::{CertificateError, ClientConfig, RootCertStore, ServerConfig};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -97,6 +97,41 @@ impl Tls {
         let name = ServerName::try_from(name.to_owned()).map_err(std::io::Error::other)?;
         let work = self.connector.connect(name, stream);
         timeout(HANDSHAKE, work).await.unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into()))
+    }
+}
+
+/// As in `TLSv1.3, TLS13_AES_256_GCM_SHA384, 2 certificates`.
+pub(crate) fn words_of(stream: &tokio_rustls::client::TlsStream<TcpStream>) -> String {
+    let (_, connection) = stream.get_ref();
+    let protocol = connection.protocol_version().and_then(|version| version.as_str()).unwrap_or("TLS");
+    let cipher = connection.negotiated_cipher_suite().and_then(|suite| suite.suite().as_str()).unwrap_or("?");
+    format!("{protocol}, {cipher}, {} certificates", connection.peer_certificates().map_or(0, <[_]>::len))
+}
+
+/// Which check a certificate did not pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CertificateFault {
+    Expired,
+    NotYetValid,
+    OtherName,
+    UnknownIssuer,
+    Other,
+}
+
+impl CertificateFault {
+    pub(crate) fn of(error: &std::io::Error) -> Option<CertificateFault> {
+        let Some(rustls::Error::InvalidCertificate(why)) = error.get_ref()?.downcast_ref() else { return None };
+        Some(match why {
+            CertificateError::Expired | CertificateError::ExpiredContext { .. } => CertificateFault::Expired,
+            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+                CertificateFault::NotYetValid
+            }
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+                CertificateFault::OtherName
+            }
+            CertificateError::UnknownIssuer => CertificateFault::UnknownIssuer,
+            _ => CertificateFault::Other,
+        })
     }
 }
 

@@ -261,10 +261,7 @@ impl Sockets {
     }
 
     async fn dial(self: &Arc<Self>, to: To) -> Result<Flow, SipError> {
-        let addr = to.addr;
-        let unreachable = |source| SipError::Unreachable { addr, source };
-        let attempt = timeout(DIAL_TIMEOUT, TcpStream::connect(addr)).await;
-        let stream = attempt.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())).map_err(unreachable)?;
+        let stream = connect(to.addr).await?;
         let _ = stream.set_nodelay(true);
         match (&self.tls, &to.name) {
             (Some(tls), Some(name)) => {
@@ -274,6 +271,19 @@ impl Sockets {
             }
             _ => Ok(self.adopt(stream, to)),
         }
+    }
+
+    /// A connection that is closed at once.
+    pub async fn knock(&self, addr: SocketAddr) -> Result<(), SipError> {
+        if self.tcp { connect(addr).await.map(drop) } else { Err(SipError::TransportOff(Transport::Tcp)) }
+    }
+
+    /// A handshake with whoever must prove to be `name`, and nothing after it; protocol and cipher.
+    pub async fn shake_hands(&self, addr: SocketAddr, name: &str) -> Result<String, SipError> {
+        let tls = self.tls.as_ref().ok_or(SipError::TransportOff(Transport::Tls))?;
+        let shaken = tls.connect(connect(addr).await?, name).await;
+        let stream = shaken.map_err(|source| SipError::NotTrusted { name: name.to_owned(), source })?;
+        Ok(crate::tls::words_of(&stream))
     }
 
     fn adopt<S>(self: &Arc<Self>, stream: S, to: To) -> Flow
@@ -312,6 +322,12 @@ impl Sockets {
             _ => drop(self.adopt(stream, to)),
         }
     }
+}
+
+async fn connect(addr: SocketAddr) -> Result<TcpStream, SipError> {
+    let attempt = timeout(DIAL_TIMEOUT, TcpStream::connect(addr)).await;
+    let stream = attempt.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+    stream.map_err(|source| SipError::Unreachable { addr, source })
 }
 
 /// The sockets that `config` wants, on one port.

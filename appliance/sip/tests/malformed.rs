@@ -195,5 +195,5 @@ async fn random_damage_to_good_messages_never_stops_the_endpoint() {
         wire.send(&bytes, side.addr()).await;
     }
     let place = side.addr().to_string();
-    assert_eq!(soon(side.endpoint.probe(&place, sip::Transport::Tcp)).await.unwrap().0, 200);
+    assert_eq!(soon(side.endpoint.options(&place, sip::Transport::Tcp)).await.unwrap().code, 200);
 }

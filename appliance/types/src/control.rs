@@ -10,6 +10,7 @@
 //! - `POST /v1/registrations/{trunk_id}/refresh`: register now
 //! - `PUT  /v1/phones` ([`PhoneSet`]: all that may register, -> how many) and `GET /v1/phones/{extension_id}` -> `[`[`PhoneContact`]`]`
 //! - `POST /v1/options` ([`OptionsRequest`] -> [`OptionsAnswer`]): is anybody there?
+//! - `POST /v1/probe` ([`crate::probe::ProbeRequest`] -> [`crate::probe::ProbeReport`]): what is this carrier able to do?
 //! - `POST /v1/legs/{lk_call_id}/answer`, `/reject` ([`Reject`]), `/hangup`, `/hold`, `/unhold`, `/dtmf` ([`Dtmf`]) -> 204,
 //!   or [`Refusal`] with 404 (`leg_not_found`) or 409 (`leg_already_ended`, `leg_already_answered`, `leg_not_answered`)
 //!

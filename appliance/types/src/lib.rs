@@ -10,6 +10,7 @@ mod end_reason;
 pub mod firewall;
 mod ids;
 pub mod network;
+pub mod probe;
 mod redacted;
 pub mod ssh;
 pub mod units;

@@ -6,7 +6,7 @@
 use ipnet::IpNet;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 /// What `GET /v1/network-info` of `network-info` answers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -78,6 +78,22 @@ fn yes() -> bool {
     true
 }
 
+/// Is this an address that no packet from the internet comes from: loopback, link-local, private or of a carrier's NAT?
+pub fn is_private(ip: IpAddr) -> bool {
+    const SHARED: IpNet = IpNet::new_assert(IpAddr::V4(Ipv4Addr::new(100, 64, 0, 0)), 10);
+    match ip {
+        IpAddr::V4(v4) => v4.is_loopback() || v4.is_private() || v4.is_link_local() || SHARED.contains(&ip),
+        IpAddr::V6(v6) => v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local(),
+    }
+}
+
+/// Can `ip`, which a peer names as its own, not be reached from where the peer is seen as `seen`? A private address of
+/// a peer on the internet, any private network of a peer on this machine.
+pub fn is_hidden_behind(ip: IpAddr, seen: IpAddr) -> bool {
+    let farther = !is_private(seen) || (seen.is_loopback() && !ip.is_loopback());
+    is_private(ip) && ip != seen && farther
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -99,5 +115,20 @@ mod tests {
         assert_eq!(json["nat"], "endpoint_independent");
         assert_eq!(json["networks"][0], "192.168.1.0/24");
         assert_eq!(serde_json::from_value::<NetworkState>(json).unwrap(), state);
+    }
+
+    #[test]
+    fn a_private_address_is_hidden_behind_one_of_the_internet_and_not_behind_another_private_one() {
+        let ip = |text: &str| text.parse::<IpAddr>().unwrap();
+        for (named, seen, hidden) in [
+            ("10.0.0.1", "203.0.113.7", true),
+            ("100.64.0.1", "203.0.113.7", true),
+            ("10.0.0.1", "127.0.0.1", true),
+            ("10.0.0.1", "10.0.0.2", false),
+            ("203.0.113.8", "203.0.113.7", false),
+            ("127.0.0.1", "127.0.0.1", false),
+        ] {
+            assert_eq!(is_hidden_behind(ip(named), ip(seen)), hidden, "{named} behind {seen}");
+        }
     }
 }

@@ -1,11 +1,13 @@
 //! Whose packets do we take, and where do we send?
 //!
-//! The address of the session description decides. With [`SourcePolicy::Latch`] (for phones behind
+//! The address of the session description decides; where that is a private one which cannot be reached, the address
+//! that SIP comes from. With [`SourcePolicy::Latch`] (for phones behind
 //! NAT) it is the first sender instead. Either way the source is then locked: nobody else is heard
 //! until it has been quiet for [`REOPEN`].
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
+use types::network::is_hidden_behind;
 
 /// Quiet for so long, a source may be replaced by another allowed one.
 const REOPEN: Duration = Duration::from_secs(3);
@@ -16,6 +18,8 @@ pub enum SourcePolicy {
     /// The signalled IP address, any port; we send to the signalled address and port.
     #[default]
     Signalled,
+    /// As before, unless the signalled address is hidden behind this one, which SIP comes from: then this one counts.
+    Peer(IpAddr),
     /// Whoever sends first, the signalled address before others; we send back to there.
     Latch,
 }
@@ -57,12 +61,20 @@ impl Source {
     pub fn destination(&self) -> SocketAddr {
         match (self.policy, self.locked) {
             (SourcePolicy::Latch, Some((locked, _))) => locked,
+            (SourcePolicy::Peer(peer), locked) if is_hidden_behind(self.signalled.ip(), peer) => {
+                locked.map_or(SocketAddr::new(peer, self.signalled.port()), |(locked, _)| locked)
+            }
             _ => self.signalled,
         }
     }
 
     fn may_send(&self, from: SocketAddr) -> bool {
-        self.policy == SourcePolicy::Latch || from.ip() == self.signalled.ip()
+        let signalled = from.ip() == self.signalled.ip();
+        match self.policy {
+            SourcePolicy::Signalled => signalled,
+            SourcePolicy::Peer(peer) => signalled || (from.ip() == peer && is_hidden_behind(self.signalled.ip(), peer)),
+            SourcePolicy::Latch => true,
+        }
     }
 
     fn outranks(&self, from: SocketAddr, locked: SocketAddr) -> bool {
@@ -101,6 +113,21 @@ mod tests {
         assert!(source.accept(address("203.0.113.9:1"), now));
         assert!(source.accept(address("192.0.2.1:4000"), now));
         assert!(!source.accept(address("203.0.113.9:1"), now));
+    }
+
+    #[test]
+    fn a_private_address_that_cannot_be_reached_gives_way_to_the_peers_own() {
+        let peer = "203.0.113.7".parse().unwrap();
+        let now = Instant::now();
+        let mut hidden = Source::new(SourcePolicy::Peer(peer), address("10.0.0.1:4000"));
+        assert_eq!(hidden.destination(), address("203.0.113.7:4000"));
+        assert!(!hidden.accept(address("203.0.113.9:555"), now), "a stranger");
+        assert!(hidden.accept(address("203.0.113.7:555"), now));
+        assert_eq!(hidden.destination(), address("203.0.113.7:555"));
+
+        let mut open = Source::new(SourcePolicy::Peer(peer), address("198.51.100.1:4000"));
+        assert!(!open.accept(address("203.0.113.7:555"), now));
+        assert_eq!(open.destination(), address("198.51.100.1:4000"));
     }
 
     #[test]

@@ -158,6 +158,7 @@ async fn start(
     found: Found,
     prepared: Prepared,
 ) -> Result<Leg, (Box<InboundCall>, SetUpError)> {
+    let source = call.info.source.ip();
     let Prepared { rtp, port, room_socket, sdp, answer, codec } = prepared;
     let media_timeout = found.media_timeout();
     let way = match way(gateway, &call, &leg, found, codec) {
@@ -180,7 +181,7 @@ async fn start(
         pin = way.lobby.is_some(), "inbound call rings"
     );
     let (events, media_events) = mpsc::unbounded_channel();
-    let media = gateway.media.add(NewLeg::new(gateway, rtp, room_socket, way.options, media_timeout, events));
+    let media = gateway.media.add(NewLeg::new(gateway, source, rtp, room_socket, way.options, media_timeout, events));
     let mut running = Leg {
         gateway: gateway.clone(),
         correlation_id: correlation_id.clone(),

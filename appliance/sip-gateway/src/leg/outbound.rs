@@ -92,7 +92,7 @@ pub async fn dial(
     tracing::info!(%correlation_id, call.id = %request.sip_call_id, room = %request.room_name, "outbound call");
     let (events, media_events) = mpsc::unbounded_channel();
     let media_timeout = participant::media_timeout(request.media.as_ref());
-    let media = gateway.media.add(NewLeg::new(gateway, rtp, room_socket, Some(options), media_timeout, events));
+    let media = gateway.media.add(NewLeg::new(gateway, peer, rtp, room_socket, Some(options), media_timeout, events));
     let (on_joined, joined) = oneshot::channel();
     let (on_answered, answered) = oneshot::channel();
     let leg = Leg {

@@ -24,7 +24,7 @@ use media::sdp::Negotiated;
 use media::sound::Sound;
 pub use packets::PacketCount;
 use std::collections::HashMap;
-use std::net::UdpSocket;
+use std::net::{IpAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Sender, channel};
@@ -48,9 +48,11 @@ pub struct NewLeg {
 }
 
 impl NewLeg {
-    /// A leg with this gateway's certificate and time-outs; `timeout` is another one for a phone that has spoken.
+    /// A leg with this gateway's certificate and time-outs, whose SIP comes from `peer`; `timeout` is another one for a
+    /// phone that has spoken.
     pub fn new(
         gateway: &Gateway,
+        peer: IpAddr,
         rtp: UdpSocket,
         room_socket: UdpSocket,
         options: Option<JoinOptions>,
@@ -62,7 +64,7 @@ impl NewLeg {
             first: seconds(gateway.config.rtp.media_timeout_initial_s),
             later: timeout.unwrap_or(seconds(gateway.config.rtp.media_timeout_s)),
         };
-        let (certificate, source) = (gateway.certificate.clone(), SourcePolicy::default());
+        let (certificate, source) = (gateway.certificate.clone(), SourcePolicy::Peer(peer));
         NewLeg { rtp, room_socket, options, certificate, timeouts, source, events }
     }
 }

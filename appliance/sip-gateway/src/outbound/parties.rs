@@ -74,7 +74,7 @@ fn bare(raw: &str) -> String {
 }
 
 /// As a URI writes it.
-fn host_of(ip: IpAddr) -> String {
+pub fn host_of(ip: IpAddr) -> String {
     match ip {
         IpAddr::V4(ip) => ip.to_string(),
         IpAddr::V6(ip) => format!("[{ip}]"),
