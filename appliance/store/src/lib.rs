@@ -26,6 +26,7 @@ pub mod self_calls;
 pub mod sessions;
 pub mod sql;
 pub mod tenants;
+pub mod trunk_cards;
 pub mod trunks;
 pub mod users;
 pub mod voicemails;

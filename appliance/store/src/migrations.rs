@@ -24,6 +24,7 @@ pub struct Migration {
 pub const ALL: &[Migration] = &[
     Migration { name: "0001_first_call", sql: include_str!("migrations/0001_first_call.sql"), min_reader: 1 },
     Migration { name: "0002_system_tenant", sql: include_str!("migrations/0002_system_tenant.sql"), min_reader: 1 },
+    Migration { name: "0003_trunk_card", sql: include_str!("migrations/0003_trunk_card.sql"), min_reader: 1 },
 ];
 
 /// Why the file was not opened.

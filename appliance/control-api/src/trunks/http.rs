@@ -95,5 +95,9 @@ async fn resync(State(app): State<App>, caller: Caller, Id(id): Id<TrunkId>) -> 
 }
 
 pub fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(list, create)).routes(routes!(find, update, remove)).routes(routes!(resync))
+    OpenApiRouter::new()
+        .routes(routes!(list, create))
+        .routes(routes!(find, update, remove))
+        .routes(routes!(resync))
+        .merge(super::probe::routes())
 }

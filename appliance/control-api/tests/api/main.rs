@@ -6,6 +6,7 @@ mod claim;
 mod neighbours;
 mod nouns;
 mod openapi;
+mod probe;
 mod readiness;
 mod records;
 mod self_call;
