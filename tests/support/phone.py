@@ -328,6 +328,9 @@ class Call:
         self.target, self.routes = uri_of(request.get("contact")), request.all("record-route")
         self.caller = uri_of(self.remote).removeprefix("sip:").partition("@")[0]
         self.phone.calls[self.id] = self
+        await self.ring(request)
+
+    async def ring(self, request):
         await self.phone.reply(request, 180, self.peer, self.tag)
 
     async def early(self, rseq=None, tag=None):
