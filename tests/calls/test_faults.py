@@ -1,12 +1,15 @@
 """What happens to calls and to the API when a part of the box is away?"""
 
 import asyncio
+import contextlib
 
 from boxkit import eventually, until
+from livekit import api
 from phone import Phone
 from room import Guest
+from test_phones import assert_both_hear, desk_phone, number_of, registered
 from test_wave import Desk
-from tones import share
+from tones import runs, share
 from trunks import LiveKitSip
 
 
@@ -33,6 +36,84 @@ async def test_a_call_goes_on_while_the_control_plane_is_killed(own_box):
         record = await box.ended_call(desk.number, 30)
         assert record["end_reason"] == "caller_hangup" and record["answered_at"] and record["ended_at"]
         assert record["legs"][0]["stats"]["packets"] > 0
+
+
+@contextlib.asynccontextmanager
+async def phone_to_phone(box):
+    """A caller and a desk phone that hear each other through a room; yields (number, caller's call, desk's call)."""
+    async with desk_phone() as desk, Phone() as caller:
+        number = await number_of(box, await registered(box, desk))
+        call = await caller.call(number, box.sip)
+        assert call.status == 200
+        at_desk = await desk.next_call()
+        await assert_both_hear(call, at_desk)
+        yield number, call, at_desk
+
+
+def beeps(call, seconds):
+    return [beep for beep in runs(call.media.heard(seconds), 8000, [425]) if beep.length < 0.4]
+
+
+async def test_a_call_outlives_livekit_and_its_phones_hear_beeps_meanwhile(own_box):
+    box = await asyncio.to_thread(own_box)
+    async with phone_to_phone(box) as (number, call, at_desk):
+        await asyncio.to_thread(box.crash, "livekit-server")
+        for one in (call, at_desk):
+            await eventually(lambda: beeps(one, 2), 10, "a beep")
+        assert await call.reinvite("sendrecv") == (200, "sendrecv"), "the phone is served as ever"
+        await asyncio.to_thread(box.release, "livekit-server")
+        heard = [lambda: share(call.media.heard(0.5), 700, 8000) > 0.9, lambda: share(at_desk.media.heard(0.5), 440, 8000) > 0.9]
+        for it in heard:
+            await eventually(it, 20, "audio is back")
+        await assert_both_hear(call, at_desk)
+        [listed] = await asyncio.to_thread(box.calls, number)
+        assert listed["state"] == "active"
+        assert await call.hangup() == 200
+        await asyncio.wait_for(at_desk.ended.wait(), 15)
+        record = await box.ended_call(number)
+        assert record["end_reason"] == "caller_hangup" and len(record["legs"]) == 2
+        await eventually(lambda: no_room(box), why="no room is left")
+
+
+async def no_room(box):
+    """True when LiveKit has no room."""
+    keys = box.facts["livekit"]
+    async with api.LiveKitAPI(keys["url"].replace("ws", "http", 1), keys["api_key"], keys["api_secret"]) as livekit:
+        return not (await livekit.room.list_rooms(api.ListRoomsRequest())).rooms
+
+
+async def test_a_call_whose_room_stays_lost_ends_with_a_reason(own_box):
+    box = await asyncio.to_thread(own_box, "--rejoin", "3")
+    async with phone_to_phone(box) as (number, call, at_desk):
+        await asyncio.to_thread(box.crash, "livekit-server")
+        for one in (call, at_desk):
+            await asyncio.wait_for(one.ended.wait(), 30)
+            [bye] = [request for request in one.phone.requests if request.method == "BYE"]
+            assert bye.get("reason").startswith("Q.850;cause=41")
+        record = await box.ended_call(number)
+        assert record["end_reason"] == "failed" and all(leg["state"] == "ended" for leg in record["legs"])
+        await becomes_whole(box, "livekit-server")
+
+
+async def test_redis_can_be_killed_in_a_call_and_the_next_call_works(own_box):
+    box = await asyncio.to_thread(own_box)
+    async with phone_to_phone(box) as (number, call, at_desk):
+        before = call.media.lost + at_desk.media.lost
+        await asyncio.to_thread(box.kill, "redis")
+        await assert_both_hear(call, at_desk)
+        assert call.media.lost + at_desk.media.lost - before == 0 and not beeps(call, None)
+        await eventually(lambda: served(box, number), 60, "a new call comes through")
+        await assert_both_hear(call, at_desk)
+        assert await call.hangup() == 200
+        await asyncio.wait_for(at_desk.ended.wait(), 15)
+    record = [one for one in await asyncio.to_thread(box.calls, number, state="ended") if one["answered_at"]][-1]
+    assert record["end_reason"] == "caller_hangup"
+
+
+async def served(box, number):
+    async with Phone() as another:
+        call = await another.call(number, box.sip)
+        return call.status == 200
 
 
 def quiet(what):

@@ -168,6 +168,11 @@ class Box:
         os.kill(old, signal.SIGKILL)
         return until(lambda: self.pids().get(part) not in (None, old) and self.pids()[part], 30, f"a new {part}")
 
+    def crash(self, part):
+        """kill -9, and it stays away until `release`."""
+        os.kill(self.pids()[part], signal.SIGKILL)
+        self.hold(part)
+
     def hold(self, part):
         """Stops a part; it stays away until `release`."""
         (self.data / "run" / "hold" / part).touch()

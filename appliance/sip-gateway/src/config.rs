@@ -43,6 +43,9 @@ pub struct LiveKit {
     pub ws_url: String,
     pub api_key: String,
     pub api_secret: String,
+    /// Seconds for which a room that is lost in a call is tried to be joined again, before the call ends.
+    #[serde(default = "thirty")]
+    pub rejoin_s: u32,
 }
 
 #[derive(Clone, Debug, Deserialize)]

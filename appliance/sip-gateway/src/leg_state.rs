@@ -67,8 +67,8 @@ pub enum Input {
     Transferred,
     /// The room ended or threw us out.
     RoomClosed,
-    /// The room could not be joined.
-    JoinFailed,
+    /// The room could not be joined, or not again.
+    RoomLost,
     /// No RTP for too long.
     MediaTimedOut,
     /// The daemon ends.
@@ -145,6 +145,8 @@ pub struct LegState {
     locked: bool,
     held_by_us: bool,
     held_by_peer: bool,
+    /// Why it ended.
+    cause: Option<LegEndCause>,
     outputs: VecDeque<Output>,
 }
 
@@ -180,6 +182,7 @@ impl LegState {
             locked: false,
             held_by_us: false,
             held_by_peer: false,
+            cause: None,
             outputs: VecDeque::new(),
         }
     }
@@ -194,6 +197,11 @@ impl LegState {
 
     pub fn is_held(&self) -> bool {
         self.held_by_us || self.held_by_peer
+    }
+
+    /// What the phone is told when we hang up for a reason of ours (RFC 3326).
+    pub fn bye_reason(&self) -> Option<&'static str> {
+        (self.cause == Some(LegEndCause::RoomLost)).then_some(r#"Q.850;cause=41;text="Temporary failure""#)
     }
 
     pub fn poll_output(&mut self) -> Option<Output> {
@@ -231,7 +239,7 @@ impl LegState {
             Input::Reject { code } => self.refuse(Rejected, code),
             Input::PeerCancelled | Input::PeerHungUp => self.end(Cancelled, Some(487), None),
             Input::HangUp | Input::RoomClosed => self.refuse(LocalHangup, 480),
-            Input::JoinFailed => self.refuse(RoomLost, 503),
+            Input::RoomLost => self.refuse(RoomLost, 503),
             Input::Stopping => self.refuse(GatewayStopping, 503),
             Input::Tick if now >= until => self.refuse(RingTimeout, self.limits.unanswered),
             Input::Tick if now >= again => {
@@ -255,6 +263,7 @@ impl LegState {
             Input::PeerCancelled => self.end(Cancelled, Some(487), None),
             Input::PeerHungUp => self.end(PeerHangup, None, None),
             Input::HangUp | Input::RoomClosed => self.end(LocalHangup, None, Some(Output::HangUp)),
+            Input::RoomLost => self.end(RoomLost, None, Some(Output::HangUp)),
             Input::Stopping => self.end(GatewayStopping, None, Some(Output::HangUp)),
             _ => {}
         }
@@ -275,7 +284,7 @@ impl LegState {
             Input::TurnedAway => self.end(Rejected, None, bye),
             Input::PeerHungUp => self.end(PeerHangup, None, None),
             Input::HangUp | Input::RoomClosed => self.end(LocalHangup, None, bye),
-            Input::JoinFailed => self.end(RoomLost, None, bye),
+            Input::RoomLost => self.end(RoomLost, None, bye),
             Input::MediaTimedOut => self.end(MediaTimeout, None, bye),
             Input::Stopping => self.end(GatewayStopping, None, bye),
             Input::PeerHolds(held) => self.held_by_peer = held,
@@ -293,7 +302,7 @@ impl LegState {
             Input::Connected => self.activate(now),
             Input::PeerRefused { code } => self.end(Rejected, Some(code), None),
             Input::HangUp | Input::RoomClosed => self.end(LocalHangup, None, Some(Output::Cancel)),
-            Input::JoinFailed => self.end(RoomLost, None, Some(Output::Cancel)),
+            Input::RoomLost => self.end(RoomLost, None, Some(Output::Cancel)),
             Input::Stopping => self.end(GatewayStopping, None, Some(Output::Cancel)),
             Input::Tick if now >= until => self.end(RingTimeout, Some(408), Some(Output::Cancel)),
             _ => {}
@@ -306,7 +315,7 @@ impl LegState {
         match input {
             Input::PeerHungUp => self.end(PeerHangup, None, None),
             Input::HangUp | Input::RoomClosed => self.end(LocalHangup, None, bye),
-            Input::JoinFailed => self.end(RoomLost, None, bye),
+            Input::RoomLost => self.end(RoomLost, None, bye),
             Input::MediaTimedOut => self.end(MediaTimeout, None, bye),
             Input::Transferred => self.end(Transferred, None, bye),
             Input::Stopping => self.end(GatewayStopping, None, bye),
@@ -339,6 +348,7 @@ impl LegState {
 
     fn end(&mut self, cause: LegEndCause, sip_code: Option<u16>, tell_phone: Option<Output>) {
         self.state = State::Ended;
+        self.cause = Some(cause);
         self.outputs.extend(tell_phone);
         let leave = Output::LeaveRoom(cause, sip_code);
         self.outputs.extend([Output::Status("hangup"), leave, Output::Ended { cause, sip_code }]);
@@ -460,6 +470,33 @@ mod tests {
         let outputs = drain(&mut leg);
         assert_eq!(outputs[0], Output::HangUp);
         assert_eq!(ended(&outputs), Some((LegEndCause::LocalHangup, None)));
+    }
+
+    #[test]
+    fn a_room_that_stays_lost_ends_the_leg_and_the_phone_is_told_why() {
+        let t0 = Instant::now();
+        let mut leg = LegState::outbound(LIMITS, t0);
+        leg.handle(Input::Connected, t0);
+        drain(&mut leg);
+        assert_eq!(leg.bye_reason(), None);
+        leg.handle(Input::RoomLost, t0);
+        let outputs = drain(&mut leg);
+        assert_eq!(outputs[0], Output::HangUp);
+        assert_eq!(ended(&outputs), Some((LegEndCause::RoomLost, None)));
+        assert!(leg.bye_reason().unwrap().starts_with("Q.850;cause=41"));
+    }
+
+    #[test]
+    fn a_room_that_is_lost_while_the_caller_is_answered_ends_in_a_bye() {
+        let t0 = Instant::now();
+        let mut leg = LegState::inbound(LIMITS, t0);
+        leg.handle(Input::Joined, t0);
+        leg.handle(Input::Answer, t0);
+        drain(&mut leg);
+        leg.handle(Input::RoomLost, t0);
+        let outputs = drain(&mut leg);
+        assert_eq!(outputs[0], Output::HangUp);
+        assert_eq!(ended(&outputs), Some((LegEndCause::RoomLost, None)));
     }
 
     #[test]

@@ -197,6 +197,7 @@ mod tests {
             identity: "sip_1".into(),
             state: LegState::Ringing,
             codec: None,
+            others: None,
         }
     }
 

@@ -410,6 +410,9 @@ pub struct LegView {
     pub identity: String,
     pub state: LegState,
     pub codec: Option<String>,
+    /// Identities of everybody else in the room; none while it is not joined, or lost.
+    #[serde(default)]
+    pub others: Option<Vec<String>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -31,6 +31,10 @@ pub struct Args {
     /// What a phone's audio is in the room.
     #[arg(long, value_name = "CODEC", default_value = "auto", value_parser = ["auto", "opus"])]
     pub room_codec: String,
+
+    /// Seconds for which calls wait for a LiveKit that is gone.
+    #[arg(long, value_name = "S", default_value = "30")]
+    pub rejoin: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -51,6 +51,7 @@ pub fn sip_gateway(plan: &Plan<'_>, tls: &Certificate) -> Value {
             "ws_url": plan.ports.livekit_url(),
             "api_key": plan.secrets.livekit_key,
             "api_secret": plan.secrets.livekit_secret,
+            "rejoin_s": plan.args.rejoin,
         },
         "sip": {
             "listen": format!("{HOST}:{}", plan.ports.sip()),

@@ -42,6 +42,11 @@ impl Audience {
         self.is_there()
     }
 
+    /// Identities of everybody else.
+    pub fn others(&self) -> Vec<String> {
+        self.others.keys().cloned().collect()
+    }
+
     fn see(&mut self, other: &Participant) {
         self.others.insert(other.identity.clone(), kind_of(other));
     }

@@ -5,7 +5,8 @@ use super::{
     lobby::{Lobby, limits_of},
     media_changes::refusal_code,
     phone::Phone,
-    room::{self, RoomLink},
+    rejoin::rejoin,
+    room::{self, RoomLink, Seat},
 };
 use crate::{
     gateway::{Gateway, Port, PortError},
@@ -106,10 +107,8 @@ struct Way {
     state: Option<LegState>,
     options: Option<JoinOptions>,
     lobby: Option<Lobby>,
-    room: String,
-    identity: String,
+    seat: Seat,
     headers: Vec<(String, String)>,
-    attributes: HashMap<String, String>,
     attributes_to_headers: HashMap<String, String>,
     ringing_event: Option<Event>,
     hidden: bool,
@@ -128,22 +127,20 @@ fn to_room(gateway: &Gateway, leg: &InboundLeg, dispatch: Dispatch, codec: G711)
     let codecs = vec![super::room_codec(codec)];
     let limits = limits_of(&dispatch);
     let Dispatch { participant, room, rule_id, headers, attributes_to_headers, ws_url, hidden, .. } = dispatch;
-    let options = room::join_options(gateway, &participant, &room, ws_url, codecs)?;
-    let identity = participant.identity;
+    let seat = Seat { participant, room, ws_url };
+    let options = room::join_options(gateway, &seat, codecs)?;
     let ringing_event = Event::InboundRinging {
         leg: leg.clone(),
-        room: room.clone(),
-        identity: identity.clone(),
+        room: seat.room.clone(),
+        identity: seat.participant.identity.clone(),
         dispatch_rule_id: rule_id,
     };
     Ok(Way {
         state: Some(LegState::inbound(limits, Instant::now())),
         options: Some(options),
         lobby: None,
-        room,
-        identity,
+        seat,
         headers,
-        attributes: participant.attributes,
         attributes_to_headers,
         ringing_event: Some(ringing_event),
         hidden,
@@ -171,13 +168,14 @@ async fn start(
         sip_call_id: leg.sip_call_id.clone(),
         correlation_id: correlation_id.clone(),
         direction: Direction::Inbound,
-        room: way.room.clone(),
-        identity: way.identity,
+        room: way.seat.room.clone(),
+        identity: way.seat.participant.identity.clone(),
         state: Shown::Ringing,
         codec: None,
+        others: None,
     });
     tracing::info!(
-        %correlation_id, call.id = %leg.lk_call_id, room = %way.room, sip.call_id = %leg.sip_call_id,
+        %correlation_id, call.id = %leg.lk_call_id, room = %way.seat.room, sip.call_id = %leg.sip_call_id,
         pin = way.lobby.is_some(), "inbound call rings"
     );
     let (events, media_events) = mpsc::unbounded_channel();
@@ -201,6 +199,7 @@ async fn start(
         refusal: None,
         codec: codec.name().to_owned(),
         room: RoomLink::default(),
+        rejoin: rejoin(gateway),
         audience: Default::default(),
         media,
         media_events,
@@ -208,7 +207,8 @@ async fn start(
         on_joined: None,
         on_answered: None,
         ringing_event: way.ringing_event,
-        attributes: way.attributes,
+        attributes: way.seat.participant.attributes.clone(),
+        seat: way.seat,
         digits_after_answer: String::new(),
         automation: false,
         dialtone: false,

@@ -4,7 +4,10 @@
 //! what was typed, and the right PIN brings the room (livekit-sip's contract, section 3 step 8). What is said and
 //! when it is enough: [`PinEntry`]. No room costs anything until then.
 
-use super::{Leg, MAX_DURATION, RINGING_TIMEOUT, room};
+use super::{
+    Leg, MAX_DURATION, RINGING_TIMEOUT,
+    room::{self, Seat},
+};
 use crate::{
     inbound::dispatch::{Dispatch, dispatch_of},
     leg_state::{Input, Limits, UNANSWERED},
@@ -88,10 +91,10 @@ impl Leg {
             Some(Ok(answer)) if answer.outcome() == SipDispatchResult::Accept => self.let_in(*answer),
             Some(Err(error)) if error.code != ErrorCode::PermissionDenied => {
                 tracing::warn!(correlation_id = %self.correlation_id, call.id = %self.lk_call_id, %error, "a PIN could not be checked");
-                self.input(Input::JoinFailed);
+                self.input(Input::RoomLost);
             }
             Some(_) => self.lobby.iter_mut().for_each(|lobby| lobby.pin.wrong(now)),
-            None => self.input(Input::JoinFailed),
+            None => self.input(Input::RoomLost),
         }
         self.at_the_door();
     }
@@ -108,36 +111,34 @@ impl Leg {
     fn let_in(&mut self, answer: EvaluateSipDispatchRulesResponse) {
         let Some(Lobby { leg, invite, .. }) = self.lobby.take() else { return };
         self.gateway.metrics.dispatched(&self.lk_call_id, Instant::now());
-        let dispatch = dispatch_of(answer, &leg, &invite);
+        let mut dispatch = dispatch_of(answer, &leg, &invite);
         let codecs = self.sdp.negotiated().map(|agreed| super::room_codec(agreed.codec)).into_iter().collect();
-        let ws_url = dispatch.ws_url.clone();
-        match room::join_options(&self.gateway, &dispatch.participant, &dispatch.room, ws_url, codecs) {
+        let (participant, room) = (std::mem::take(&mut dispatch.participant), dispatch.room.clone());
+        self.seat = Seat { participant, room, ws_url: dispatch.ws_url.take() };
+        match room::join_options(&self.gateway, &self.seat, codecs) {
             Ok(options) => {
                 self.media.join(options);
                 self.enter(leg, dispatch);
             }
             Err(error) => {
                 tracing::error!(correlation_id = %self.correlation_id, call.id = %self.lk_call_id, %error, "the room cannot be joined");
-                self.input(Input::JoinFailed);
+                self.input(Input::RoomLost);
             }
         }
     }
 
     fn enter(&mut self, leg: InboundLeg, dispatch: Dispatch) {
         tracing::info!(correlation_id = %self.correlation_id, call.id = %self.lk_call_id, room = %dispatch.room, "the PIN is right");
+        let identity = self.seat.participant.identity.clone();
         self.gateway.legs.update(&self.lk_call_id, |view| {
-            (view.room, view.identity) = (dispatch.room.clone(), dispatch.participant.identity.clone());
+            (view.room, view.identity) = (dispatch.room.clone(), identity.clone());
         });
         let limits = limits_of(&dispatch);
         self.attributes_to_headers = dispatch.attributes_to_headers;
         self.hide_numbers(dispatch.hidden);
-        self.ringing_event = Some(Event::InboundRinging {
-            leg,
-            room: dispatch.room,
-            identity: dispatch.participant.identity,
-            dispatch_rule_id: dispatch.rule_id,
-        });
-        self.attributes = dispatch.participant.attributes;
+        self.ringing_event =
+            Some(Event::InboundRinging { leg, room: dispatch.room, identity, dispatch_rule_id: dispatch.rule_id });
+        self.attributes = self.seat.participant.attributes.clone();
         self.input(Input::LetIn(limits));
     }
 

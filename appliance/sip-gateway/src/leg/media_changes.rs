@@ -148,12 +148,13 @@ impl Leg {
             LegMediaEvent::PhoneDigit(digit) => self.on_key(digit),
             LegMediaEvent::DigitsPressed if std::mem::take(&mut self.automation) => self.set_status("active"),
             LegMediaEvent::FirstRtp | LegMediaEvent::DigitsPressed => {}
-            LegMediaEvent::Closed => self.input(Input::JoinFailed),
+            LegMediaEvent::Closed => self.input(Input::RoomLost),
         }
     }
 
     fn on_room(&mut self, event: RoomEvent) {
         let somebody = self.audience.follow(&event);
+        self.follow_stay(&event);
         self.on_room_event(event);
         if somebody {
             self.input(Input::SomebodySpeaks);
@@ -172,15 +173,6 @@ impl Leg {
                 self.tell_answered();
                 self.input(Input::Joined);
             }
-            RoomEvent::Disconnected { reason, .. } => {
-                tracing::info!(correlation_id = %self.correlation_id, call.id = %self.lk_call_id, %reason, "the room is left");
-                let joined = !self.room.participant_sid.is_empty();
-                self.input(if joined { Input::RoomClosed } else { Input::JoinFailed });
-            }
-            RoomEvent::Resuming => {
-                tracing::warn!(call.id = %self.lk_call_id, "signalling to livekit-server is lost; audio goes on")
-            }
-            RoomEvent::Resumed => tracing::info!(call.id = %self.lk_call_id, "signalling to livekit-server is back"),
             RoomEvent::SubscriptionFailed { track_sid, reason } => {
                 tracing::warn!(call.id = %self.lk_call_id, track_sid, ?reason, "a track of the room cannot be heard");
             }

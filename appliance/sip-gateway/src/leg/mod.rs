@@ -3,8 +3,8 @@
 //! [`Leg::run`] is the loop: something happens (the phone, the room's audio thread, a command, a
 //! timer), [`LegState`] decides, and [`Leg::perform`] does it. [`inbound`] and [`outbound`] build a leg.
 //!
-//! Audio: `media_thread`. What SIP looks like: crate `sip`. Holds and digits: [`media_changes`]. PINs: [`lobby`].
-//! What the room may ask: [`rpc`]. REFER: [`transfers`].
+//! Audio: `media_thread`. A room that is lost: [`rejoin`]. What SIP looks like: crate `sip`. Holds and digits:
+//! [`media_changes`]. PINs: [`lobby`]. What the room may ask: [`rpc`]. REFER: [`transfers`].
 
 mod audience;
 pub mod inbound;
@@ -12,6 +12,7 @@ mod lobby;
 mod media_changes;
 pub mod outbound;
 mod phone;
+mod rejoin;
 mod room;
 mod rpc;
 mod transfers;
@@ -77,6 +78,8 @@ pub struct Leg {
     refusal: Option<String>,
     codec: String,
     room: room::RoomLink,
+    seat: room::Seat,
+    rejoin: livekit::Rejoin,
     audience: Audience,
     media: LegHandle,
     media_events: mpsc::UnboundedReceiver<LegMediaEvent>,
@@ -119,20 +122,23 @@ impl Leg {
             match self.next().await {
                 Happened::Phone(event) => self.on_phone(event).await,
                 Happened::Media(Some(event)) => self.on_media(event),
-                Happened::Media(None) => self.input(Input::JoinFailed),
+                Happened::Media(None) => self.input(Input::RoomLost),
                 Happened::Command(Some(command)) => self.on_command(command).await,
                 Happened::Command(None) => self.input(Input::HangUp),
                 Happened::Refer(progress) => self.on_refer(progress),
                 Happened::Verdict(verdict) => self.on_verdict(verdict),
-                Happened::Tick => self.on_tick(),
+                Happened::Tick => {
+                    self.on_tick();
+                    self.keep_room().await;
+                }
             }
         }
     }
 
     async fn next(&mut self) -> Happened {
         let door = self.lobby.as_ref().and_then(|lobby| lobby.pin.next_tick());
-        let due = [self.state.next_tick(), door, self.hang_up_at].into_iter().flatten().min();
-        let tick = due.unwrap_or_else(|| Instant::now() + Duration::from_secs(60));
+        let ticks = [self.state.next_tick(), door, self.hang_up_at, self.rejoin.poll_timeout()];
+        let tick = ticks.into_iter().flatten().min().unwrap_or_else(|| Instant::now() + Duration::from_secs(60));
         tokio::select! {
             biased;
             event = self.phone.next() => Happened::Phone(event),
@@ -278,7 +284,7 @@ impl Leg {
     fn hang_up(&mut self) {
         let mut headers = attribute_headers(&self.attributes_to_headers, &self.attributes);
         headers.append(&mut self.bye_headers);
-        self.phone.hang_up(headers);
+        self.phone.hang_up(self.state.bye_reason(), headers);
     }
 
     /// Those who may not know who calls are not told by headers either.

@@ -3,7 +3,8 @@
 use super::{
     Leg, MAX_DURATION, RINGING_TIMEOUT,
     phone::Phone,
-    room::{self, RoomLink},
+    rejoin::rejoin,
+    room::{self, RoomLink, Seat},
 };
 use crate::{
     gateway::Gateway,
@@ -72,13 +73,16 @@ pub async fn dial(
     let call =
         gateway.endpoint.invite_all(invites).await.map_err(|error| unavailable("the call cannot be sent", &error))?;
 
-    let participant = Participant::of_outbound(&request, call.call_id());
-    let ws_url = Some(request.ws_url.clone()).filter(|url| !url.is_empty());
+    let seat = Seat {
+        participant: Participant::of_outbound(&request, call.call_id()),
+        room: request.room_name.clone(),
+        ws_url: Some(request.ws_url.clone()).filter(|url| !url.is_empty()),
+    };
     let codecs = vec![super::room_codec(G711::Pcmu)];
-    let options = room::join_options(gateway, &participant, &request.room_name, ws_url, codecs)
-        .map_err(|error| unavailable("the room cannot be joined", &error))?;
+    let options =
+        room::join_options(gateway, &seat, codecs).map_err(|error| unavailable("the room cannot be joined", &error))?;
     let transfers = transfer::serve(gateway, &request.sip_call_id).await;
-    let correlation_id = correlation_of(&participant);
+    let correlation_id = correlation_of(&seat.participant);
     let commands = gateway.legs.enter(view(&request, &call, &correlation_id));
     let dialing = Event::OutboundDialing {
         lk_call_id: request.sip_call_id.clone(),
@@ -114,6 +118,7 @@ pub async fn dial(
         refusal: None,
         codec: String::new(),
         room: RoomLink::default(),
+        rejoin: rejoin(gateway),
         audience: Default::default(),
         media,
         media_events,
@@ -121,7 +126,8 @@ pub async fn dial(
         on_joined: Some(on_joined),
         on_answered: Some(on_answered),
         ringing_event: Some(Event::OutboundRinging { lk_call_id: request.sip_call_id.clone() }),
-        attributes: participant.attributes,
+        attributes: seat.participant.attributes.clone(),
+        seat,
         digits_after_answer: request.dtmf,
         automation: false,
         dialtone: request.play_dialtone,
@@ -172,5 +178,6 @@ fn view(request: &InternalCreateSipParticipantRequest, call: &OutboundCall, corr
         identity: request.participant_identity.clone(),
         state: Shown::Dialing,
         codec: None,
+        others: None,
     }
 }

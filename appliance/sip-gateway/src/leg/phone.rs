@@ -134,10 +134,10 @@ impl Phone {
     }
 
     /// BYE; the answer is awaited in the background.
-    pub fn hang_up(&mut self, headers: Vec<(String, String)>) {
+    pub fn hang_up(&mut self, reason: Option<&'static str>, headers: Vec<(String, String)>) {
         if let Self::Connected { dialog, events } = std::mem::replace(self, Self::Gone) {
             *self = Self::Ending(tokio::spawn(async move {
-                dialog.bye(None, &headers).await;
+                dialog.bye(reason, &headers).await;
                 drop(events);
             }));
         }

@@ -38,20 +38,40 @@ impl RoomLink {
     }
 }
 
-/// Where and as whom to join; `codecs` are what the phone speaks, best first.
+/// Where a leg belongs, and as whom; nowhere yet at the door.
+#[derive(Default)]
+pub struct Seat {
+    pub participant: Participant,
+    pub room: String,
+    /// Any address of livekit-server but the configured one.
+    pub ws_url: Option<String>,
+}
+
+/// For the first join; `codecs` are what the phone speaks, best first.
 pub fn join_options(
     gateway: &Gateway,
-    participant: &Participant,
-    room: &str,
-    ws_url: Option<String>,
+    seat: &Seat,
     codecs: Vec<livekit::AudioCodec>,
 ) -> Result<JoinOptions, TokenError> {
-    let token = match participant.token.is_empty() {
-        true => sip_token(gateway, participant, room)?,
-        false => participant.token.clone(),
-    };
-    Ok(JoinOptions {
-        url: ws_url.unwrap_or_else(|| gateway.config.livekit.ws_url.clone()),
+    let given = &seat.participant.token;
+    let token = if given.is_empty() { sip_token(gateway, seat)? } else { given.clone() };
+    Ok(options(gateway, seat, codecs, token))
+}
+
+/// For another join with the attributes as they are now. The token is ours, because one of livekit-server's may be too
+/// old by then.
+pub fn rejoin_options(
+    gateway: &Gateway,
+    seat: &Seat,
+    codecs: Vec<livekit::AudioCodec>,
+) -> Result<JoinOptions, TokenError> {
+    Ok(options(gateway, seat, codecs, sip_token(gateway, seat)?))
+}
+
+fn options(gateway: &Gateway, seat: &Seat, codecs: Vec<livekit::AudioCodec>, token: String) -> JoinOptions {
+    let Seat { participant, ws_url, .. } = seat;
+    JoinOptions {
+        url: ws_url.clone().unwrap_or_else(|| gateway.config.livekit.ws_url.clone()),
         token,
         attributes: participant.attributes.clone(),
         publish: Some(PublishTrack { name: participant.identity.clone(), codec_preference: codecs }),
@@ -61,12 +81,13 @@ pub fn join_options(
         },
         subscribe_audio: true,
         client_name: format!("sip-gateway {}", env!("CARGO_PKG_VERSION")),
-    })
+    }
 }
 
-fn sip_token(gateway: &Gateway, participant: &Participant, room: &str) -> Result<String, TokenError> {
+fn sip_token(gateway: &Gateway, seat: &Seat) -> Result<String, TokenError> {
+    let participant = &seat.participant;
     gateway.tokens.sip_participant(&SipJoin {
-        room: room.to_owned(),
+        room: seat.room.clone(),
         identity: participant.identity.clone(),
         name: participant.name.clone(),
         metadata: participant.metadata.clone(),

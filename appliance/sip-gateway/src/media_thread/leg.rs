@@ -5,7 +5,7 @@
 
 use super::packets::Packets;
 use super::room_tone::RoomTone;
-use super::{AddError, LegMediaEvent, LegOrder, NewLeg};
+use super::{AddError, Again, LegMediaEvent, LegOrder, NewLeg};
 use livekit::{
     AudioCodec, AudioFrame, AudioPacket, Certificate, Disconnect, JoinOptions, Output, RoomError, RoomEvent,
     RoomSession,
@@ -116,6 +116,7 @@ impl Leg {
                     tracing::warn!(%error, "the room was not told");
                 }
             }),
+            LegOrder::Rejoin(again) => self.rejoin(*again, now),
             LegOrder::Leave(reason) => {
                 self.in_room(|room| room.leave(reason));
                 self.flush(now);
@@ -243,6 +244,25 @@ impl Leg {
         self.presses = true;
     }
 
+    /// Another session takes the place of the one that ended; the phone notices nothing.
+    fn rejoin(&mut self, again: Again, now: Instant) {
+        match self.session_after(&again, now) {
+            Ok(session) => (self.session, self.room_socket) = (session, again.room_socket),
+            Err(error) => {
+                let reason = Disconnect::Media(error.to_string());
+                self.report(LegMediaEvent::Room(RoomEvent::Disconnected { reason, can_rejoin: true }));
+            }
+        }
+    }
+
+    /// None where there was none.
+    fn session_after(&self, again: &Again, now: Instant) -> Result<Option<RoomSession>, AddError> {
+        again.room_socket.set_nonblocking(true)?;
+        let local = again.room_socket.local_addr()?;
+        let after = |ended: &RoomSession| ended.after(again.options.clone(), local, &self.certificate, now);
+        Ok(self.session.as_ref().map(after).transpose()?)
+    }
+
     fn negotiated(&mut self, agreed: &Negotiated, now: Instant) {
         self.tone = None;
         self.from_phone.negotiated(agreed, now);
@@ -280,6 +300,15 @@ impl Leg {
                 }
             }
             RoomEvent::Dtmf { digit, .. } => self.to_phone.press(digit, now),
+            RoomEvent::Resuming | RoomEvent::MediaLost => self.to_phone.room_is_lost(),
+            RoomEvent::Disconnected { .. } => {
+                self.to_phone.forget_tracks();
+                self.to_phone.room_is_lost();
+            }
+            RoomEvent::MediaConnected => self.to_phone.room_is_back(),
+            RoomEvent::Resumed if self.session.as_ref().is_some_and(RoomSession::is_media_connected) => {
+                self.to_phone.room_is_back()
+            }
             _ => {}
         }
         self.report(LegMediaEvent::Room(event));

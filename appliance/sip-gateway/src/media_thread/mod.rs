@@ -178,6 +178,12 @@ struct Way {
     orders: Sender<Order>,
 }
 
+/// A room to be joined once more, from another socket.
+pub(crate) struct Again {
+    pub options: JoinOptions,
+    pub room_socket: UdpSocket,
+}
+
 /// What a leg is told to do.
 pub(crate) enum LegOrder {
     Join(Box<JoinOptions>),
@@ -190,6 +196,7 @@ pub(crate) enum LegOrder {
     Told(char),
     Attributes(HashMap<String, String>),
     Packet(Box<DataPacket>),
+    Rejoin(Box<Again>),
     Leave(DisconnectReason),
 }
 
@@ -241,6 +248,11 @@ impl LegHandle {
     /// Sets participant attributes.
     pub fn set_attributes(&self, attributes: HashMap<String, String>) {
         self.0.order(LegOrder::Attributes(attributes));
+    }
+
+    /// Joins the room once more, after its session has ended.
+    pub fn rejoin(&self, options: JoinOptions, room_socket: UdpSocket) {
+        self.0.order(LegOrder::Rejoin(Box::new(Again { options, room_socket })));
     }
 
     /// Leaves the room and closes the sockets; `Stats` and `Closed` follow. The reason is what the room is told.

@@ -92,6 +92,12 @@ impl Worker {
             Order::Add(id, leg) => self.add(id, leg),
             Order::Leg(id, order) => {
                 let Some(place) = self.places.get(&id).copied() else { return };
+                if let LegOrder::Rejoin(again) = &order
+                    && let Err(error) = self.watch(&again.room_socket, place, ROOM)
+                {
+                    // Nothing will come by it, so the session ends and another one follows.
+                    tracing::error!(%error, "a leg's new socket could not be watched");
+                }
                 let Some(leg) = &mut self.legs[place] else { return };
                 if !leg.obey(order, Instant::now()) {
                     self.remove(id, place);

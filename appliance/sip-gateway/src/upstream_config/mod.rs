@@ -121,6 +121,7 @@ impl File {
             ws_url: given(&self.ws_url, "ws_url", "LIVEKIT_WS_URL", "set it or LIVEKIT_WS_URL")?,
             api_key: given(&self.api_key, "api_key", "LIVEKIT_API_KEY", "set it or LIVEKIT_API_KEY")?,
             api_secret: given(&self.api_secret, "api_secret", "LIVEKIT_API_SECRET", "set it or LIVEKIT_API_SECRET")?,
+            rejoin_s: 30,
         };
         Ok(Config {
             redis: RedisUrl { url: self.redis_url()? },
