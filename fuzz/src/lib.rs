@@ -13,7 +13,7 @@ pub mod damage;
 mod media_readers;
 mod sip_readers;
 
-pub use media_readers::{dtmf, rtp_rtcp, sdp};
+pub use media_readers::{dtmf, rtcp, rtp_rtcp, sdp};
 pub use sip_readers::{sip_message, uri_via};
 
 use livekit::proto::{internal, io, sip as gateway};
@@ -28,6 +28,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("uri_via", uri_via),
     ("sdp", sdp),
     ("rtp_rtcp", rtp_rtcp),
+    ("rtcp", rtcp),
     ("dtmf", dtmf),
     ("stun", stun),
     ("psrpc", psrpc),

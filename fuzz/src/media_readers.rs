@@ -1,10 +1,11 @@
 //! What comes with a call: its session description, its packets and its keys.
 
 use media::dtmf::{Event, Keys, digit_of_info};
+use media::rtcp::{Block, Compound, Identity, NtpClock, Outgoing, Part, Reports, Sent};
 use media::rtp::{Packet, Reception, Unwrapper};
 use media::sdp::{Encryption, LocalMedia, MediaSession, SessionDescription};
 use media::srtp::{self, Shield, Suite};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 /// A session description, as an offer and as an answer; what we say to it must be one too.
 pub fn sdp(data: &[u8]) {
@@ -35,6 +36,36 @@ pub fn rtp_rtcp(data: &[u8]) {
     }
     reception.figures();
     Suite::ALL.into_iter().filter_map(shield).for_each(|mut shield| encrypted(&mut shield, data));
+}
+
+/// One compound of reports, in the clear and encrypted; what we answer must be one, too.
+pub fn rtcp(data: &[u8]) {
+    Suite::ALL.into_iter().filter_map(shield).for_each(|mut shield| {
+        assert!(shield.open_reports(data).is_none(), "forged reports were opened");
+        let sealed = shield.protect_reports(data).map(|sealed| sealed.as_ref().to_vec()).unwrap_or_default();
+        let opened = shield.open_reports(&sealed);
+        assert!(sealed.is_empty() || opened.is_some_and(|opened| opened.as_ref() == data), "protected, but not opened");
+    });
+    let Ok(compound) = Compound::parse(data) else { return };
+    let (now, us) = (Instant::now(), 0x5CA1_B0C5);
+    let mut reports = Reports::new(Identity { ssrc: us, name: "us".into(), clock: NtpClock::new(now, UNIX_EPOCH) });
+    let sent = Sent { packets: 100, octets: 16_000, timestamp: 1 };
+    reports.heard(&compound, sent.packets, now);
+    assert!(reports.far_end().is_none_or(|far| (0.0..=1.0).contains(&far.loss)), "a loss that cannot be");
+    assert!(Compound::parse(&reports.report(None, sent, now, 0.5)).is_ok(), "our report cannot be read");
+    for part in &compound.parts {
+        let Part::Report(report) = part else { continue };
+        report.blocks().for_each(|block| written_block(report.ssrc, block));
+    }
+}
+
+fn written_block(ssrc: u32, block: Block) {
+    let bytes = Outgoing { ssrc, sent: None, block: Some(block), name: "", goodbye: false }.to_bytes();
+    let read = Compound::parse(&bytes).map(|compound| match &compound.parts[0] {
+        Part::Report(report) => report.blocks().eq([block]),
+        _ => false,
+    });
+    assert_eq!(read, Ok(true), "a block that was written reads otherwise");
 }
 
 fn written(packet: &Packet<'_>) -> Vec<u8> {

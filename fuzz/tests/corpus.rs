@@ -31,6 +31,11 @@ fn packets_of_sound_stop_no_reader() {
 }
 
 #[test]
+fn reports_stop_no_reader() {
+    endure("rtcp");
+}
+
+#[test]
 fn key_presses_stop_no_reader() {
     endure("dtmf");
 }

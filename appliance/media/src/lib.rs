@@ -8,6 +8,8 @@
 //! |---|---|
 //! | which address, codec and direction do both sides agree on? | [`sdp`] |
 //! | what is in a packet, and were any lost? | [`rtp`] |
+//! | what do both sides tell each other of that? | [`rtcp`] |
+//! | how good does it sound? | [`quality`] |
 //! | which key was pressed, and how do we press one? | [`dtmf`] |
 //! | how do bytes become samples? | [`codec`] |
 //! | when does a frame of the room play? | [`playout`] |
@@ -24,6 +26,8 @@ pub mod dtmf;
 pub mod phone;
 pub mod playout;
 pub mod ports;
+pub mod quality;
+pub mod rtcp;
 pub mod rtp;
 pub mod sdp;
 pub mod sound;

@@ -18,9 +18,9 @@ pub struct PortPool {
 }
 
 impl PortPool {
-    /// A pool of the even ports from `start` to `end`, both included.
+    /// A pool of the even ports from `start` to `end`, both included, whose odd one is in the range, too.
     pub fn new(start: u16, end: u16) -> PortPool {
-        let free: VecDeque<u16> = (start..=end).filter(|port| port % 2 == 0 && *port > 0).collect();
+        let free: VecDeque<u16> = (start..end).filter(|port| port % 2 == 0 && *port > 0).collect();
         PortPool { total: free.len(), free }
     }
 
@@ -56,6 +56,7 @@ mod tests {
         let mut pool = PortPool::new(10_001, 10_007);
         assert_eq!([pool.take(), pool.take(), pool.take()], [Ok(10_002), Ok(10_004), Ok(10_006)]);
         assert_eq!(pool.take(), Err(Exhausted(3)));
+        assert_eq!(PortPool::new(10_000, 10_004).total(), 2, "the firewall does not open 10005");
     }
 
     #[test]

@@ -120,9 +120,17 @@ pub struct Shield {
 /// So each proven sender has a context of its own here, and strangers share one that does not live long.
 struct Ear {
     key: Key,
-    streams: Vec<(u32, Context)>,
+    streams: Vec<Stream>,
     trial: Option<Context>,
     strangers: usize,
+}
+
+struct Stream {
+    ssrc: u32,
+    context: Context,
+    /// Index of its last reports. They come one at a time, so an older one is a repetition. (The library's window
+    /// begins where the first packet says, forged or not.)
+    reports: Option<u32>,
 }
 
 impl Ear {
@@ -132,15 +140,32 @@ impl Ear {
 
     fn open(&mut self, packet: &[u8]) -> Option<impl AsRef<[u8]> + use<>> {
         let header = header_of(packet)?;
-        if let Some((_, known)) = self.streams.iter_mut().find(|(ssrc, _)| *ssrc == header.ssrc) {
-            return known.decrypt_rtp_with_header(packet, &header).ok();
+        self.open_by(header.ssrc, |context| context.decrypt_rtp_with_header(packet, &header).ok())
+    }
+
+    fn open_reports(&mut self, packet: &[u8]) -> Option<impl AsRef<[u8]> + use<>> {
+        let (ssrc, index) = reporter_of(packet, self.key.suite.profile())?;
+        if self.streams.iter().any(|stream| stream.ssrc == ssrc && stream.reports >= Some(index)) {
+            return None;
         }
-        let opened = self.trial.as_mut()?.decrypt_rtp_with_header(packet, &header).ok();
+        let opened = self.open_by(ssrc, |context| context.decrypt_rtcp(packet).ok())?;
+        if let Some(stream) = self.streams.iter_mut().find(|stream| stream.ssrc == ssrc) {
+            stream.reports = Some(index);
+        }
+        Some(opened)
+    }
+
+    fn open_by<T>(&mut self, ssrc: u32, open: impl FnOnce(&mut Context) -> Option<T>) -> Option<T> {
+        if let Some(stream) = self.streams.iter_mut().find(|stream| stream.ssrc == ssrc) {
+            return open(&mut stream.context);
+        }
+        let opened = open(self.trial.as_mut()?);
         self.strangers += 1;
         if opened.is_some() || self.strangers == STRANGERS {
             let used = std::mem::replace(&mut self.trial, self.key.context(true));
             self.strangers = 0;
-            self.streams.extend(used.filter(|_| opened.is_some()).map(|used| (header.ssrc, used)));
+            let proven = used.filter(|_| opened.is_some());
+            self.streams.extend(proven.map(|context| Stream { ssrc, context, reports: None }));
         }
         if self.streams.len() > STREAMS {
             self.streams.remove(0);
@@ -161,6 +186,18 @@ fn header_of(packet: &[u8]) -> Option<::rtp::header::Header> {
         csrc: vec![0; length.checked_sub(12)? / 4],
         ..Default::default()
     })
+}
+
+/// Who reports, and the packet's index (RFC 3711 section 3.4). None for what is too short to be encrypted, and for what says that it is not: the
+/// library would take that without a look at its signature.
+fn reporter_of(packet: &[u8], profile: ProtectionProfile) -> Option<(u32, u32)> {
+    const ENCRYPTED: u32 = 1 << 31;
+    let (head, rest) = packet.split_first_chunk::<8>()?;
+    let rest = rest.get(profile.aead_auth_tag_len()..)?;
+    let signed = rest.len().checked_sub(profile.rtcp_auth_tag_len())?;
+    let word = u32::from_be_bytes(*rest[..signed].last_chunk()?);
+    let ssrc = u32::from_be_bytes([head[4], head[5], head[6], head[7]]);
+    (word & ENCRYPTED != 0 && head[0] >> 6 == 2).then_some((ssrc, word & !ENCRYPTED))
 }
 
 impl Shield {
@@ -186,11 +223,22 @@ impl Shield {
     pub fn open(&mut self, packet: &[u8]) -> Option<impl AsRef<[u8]> + use<>> {
         self.heard.open(packet)
     }
+
+    /// As [`Shield::protect`], of RTCP.
+    pub fn protect_reports(&mut self, compound: &[u8]) -> Option<impl AsRef<[u8]> + use<>> {
+        self.out.as_mut()?.encrypt_rtcp(compound).ok()
+    }
+
+    /// As [`Shield::open`], of RTCP.
+    pub fn open_reports(&mut self, packet: &[u8]) -> Option<impl AsRef<[u8]> + use<>> {
+        self.heard.open_reports(packet)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rtcp::Outgoing;
 
     fn key(suite: Suite, fill: u8) -> Key {
         Key::new(suite, vec![fill; suite.secret_length()]).unwrap()
@@ -219,6 +267,41 @@ mod tests {
             assert!(!sent.windows(5).any(|part| part == b"frame"), "{suite:?}");
             assert_eq!(theirs.open(&sent).unwrap().as_ref(), packet(7), "{suite:?}");
             assert!(theirs.open(&sent).is_none(), "{suite:?}: a repetition");
+        }
+    }
+
+    fn compound() -> Vec<u8> {
+        Outgoing { ssrc: 0x0102_0304, sent: None, block: None, name: "a name in secret", goodbye: true }.to_bytes()
+    }
+
+    #[test]
+    fn every_suite_hides_what_reports_say_and_the_other_end_opens_them_once() {
+        for suite in Suite::ALL {
+            let (mut ours, mut theirs) = pair(suite);
+            for _ in 0..3 {
+                let sent = ours.protect_reports(&compound()).unwrap().as_ref().to_vec();
+                assert!(!sent.windows(6).any(|part| part == b"secret"), "{suite:?}");
+                assert_eq!(theirs.open_reports(&sent).unwrap().as_ref(), compound(), "{suite:?}");
+                assert!(theirs.open_reports(&sent).is_none(), "{suite:?}: a repetition");
+            }
+            let sound = ours.protect(&packet(7)).unwrap().as_ref().to_vec();
+            assert!(theirs.open(&sound).is_some(), "{suite:?}: sound of the same sender");
+        }
+    }
+
+    #[test]
+    fn reports_that_are_forged_cut_or_in_the_clear_are_not_opened() {
+        for suite in Suite::ALL {
+            let (mut ours, mut theirs) = pair(suite);
+            let sent = ours.protect_reports(&compound()).unwrap().as_ref().to_vec();
+            for at in 0..sent.len() {
+                let mut forged = sent.clone();
+                forged[at] ^= 0x80;
+                assert!(theirs.open_reports(&forged).is_none(), "{suite:?}: octet {at}");
+                assert!(theirs.open_reports(&sent[..at]).is_none(), "{suite:?}: cut at {at}");
+            }
+            assert!(theirs.open_reports(&compound()).is_none(), "{suite:?}: in the clear");
+            assert!(theirs.open_reports(&sent).is_some(), "{suite:?}");
         }
     }
 
@@ -273,7 +356,7 @@ mod tests {
             assert!(theirs.open(&bytes).is_none());
             let mut likely = vec![0x90];
             likely.extend(bytes);
-            assert!(theirs.open(&likely).is_none());
+            assert!(theirs.open(&likely).is_none() && theirs.open_reports(&likely).is_none());
         }
     }
 

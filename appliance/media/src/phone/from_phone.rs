@@ -1,14 +1,18 @@
 //! What did the phone say?
 //!
 //! [`FromPhone`] reads datagrams of the RTP port. Before an agreement, on hold and from strangers
-//! nothing is heard.
+//! nothing is heard. It also knows whose reports (RTCP) count and where ours go.
+//!
+//! Only audio says that a phone is still there: one that sends nothing but reports while audio should flow is timed
+//! out. On hold, where reports are all that need come, nobody is.
 
 use super::SourcePolicy;
-use super::source::Source;
+use super::source::{REOPEN, REOPEN_REPORTS, Source};
 use crate::codec::G711;
 use crate::dtmf::Keys;
-use crate::rtp::{Figures, Packet, Reception, Unwrapper};
-use crate::sdp::Negotiated;
+use crate::rtcp::Compound;
+use crate::rtp::{Figures, Packet, Reception, ReceptionReport, Unwrapper};
+use crate::sdp::{Negotiated, RtcpPath};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -64,6 +68,9 @@ pub struct FromPhone {
 #[derive(Debug)]
 struct Agreed {
     source: Source,
+    /// Of reports that have a port of their own.
+    reports: Option<Source>,
+    muxed: bool,
     receives: Vec<(u8, G711)>,
     dtmf: Option<u8>,
     receiving: bool,
@@ -91,13 +98,18 @@ impl FromPhone {
 
     /// The first agreement or a changed one; the time-out starts anew.
     pub fn negotiated(&mut self, agreed: &Negotiated, now: Instant) {
-        let mut source = match self.agreed.take() {
-            Some(before) => before.source,
-            None => Source::new(self.policy, agreed.remote),
+        let (source, reports) = match self.agreed.take() {
+            Some(before) => (Some(before.source), before.reports),
+            None => (None, None),
         };
-        source.change(agreed.remote);
+        let apart = match agreed.rtcp {
+            Some(RtcpPath::Apart(remote)) => Some(remote),
+            Some(RtcpPath::Muxed) | None => None,
+        };
         self.agreed = Some(Agreed {
-            source,
+            source: self.source(source, agreed.remote, REOPEN),
+            reports: apart.map(|remote| self.source(reports, remote, REOPEN_REPORTS)),
+            muxed: agreed.rtcp == Some(RtcpPath::Muxed),
             receives: agreed.receives.clone(),
             dtmf: agreed.dtmf_payload_type,
             receiving: agreed.we_receive,
@@ -140,6 +152,33 @@ impl FromPhone {
         }
     }
 
+    /// Does what came count, by who reports and from where? `at_rtp`: it came to the port of RTP.
+    pub fn accepts_report(&mut self, report: &Compound<'_>, from: SocketAddr, at_rtp: bool, now: Instant) -> bool {
+        let Some(agreed) = &mut self.agreed else { return false };
+        let speaks = self.reception.ssrc().is_none_or(|heard| report.reporter() == Some(heard));
+        let allowed = match &mut agreed.reports {
+            _ if !speaks => false,
+            Some(reports) => !at_rtp && reports.accept(from, now),
+            None => at_rtp && agreed.muxed && agreed.source.allows(from, now),
+        };
+        self.strangers += u64::from(!allowed);
+        allowed
+    }
+
+    /// Where our reports go, once there is an agreement about them, and whether from the port of RTP.
+    pub fn report_destination(&self) -> Option<(SocketAddr, bool)> {
+        let agreed = self.agreed.as_ref()?;
+        match &agreed.reports {
+            Some(reports) => Some((reports.destination(), false)),
+            None => agreed.muxed.then(|| (agreed.source.destination(), true)),
+        }
+    }
+
+    /// What we report of the phone's stream; none when nothing came since the last time.
+    pub fn report(&mut self) -> Option<ReceptionReport> {
+        self.reception.report()
+    }
+
     /// Where our packets go, once there is an agreement.
     pub fn destination(&self) -> Option<SocketAddr> {
         self.agreed.as_ref().map(|agreed| agreed.source.destination())
@@ -165,94 +204,13 @@ impl FromPhone {
     pub fn strangers(&self) -> u64 {
         self.strangers
     }
+
+    fn source(&self, before: Option<Source>, signalled: SocketAddr, reopen: Duration) -> Source {
+        let mut source = before.unwrap_or_else(|| Source::new(self.policy, signalled, reopen));
+        source.change(signalled);
+        source
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::dtmf::Event;
-    use crate::rtp::Header;
-
-    const SECOND: Duration = Duration::from_secs(1);
-
-    fn phone() -> SocketAddr {
-        "192.0.2.9:4000".parse().unwrap()
-    }
-
-    fn agreed(we_send: bool, we_receive: bool) -> Negotiated {
-        Negotiated {
-            codec: G711::Pcmu,
-            payload_type: 0,
-            receives: vec![(0, G711::Pcmu)],
-            dtmf_payload_type: Some(101),
-            srtp: None,
-            remote: phone(),
-            we_send,
-            we_receive,
-            we_hold: false,
-            ptime_ms: 20,
-        }
-    }
-
-    fn datagram(payload_type: u8, sequence: u16, payload: &[u8]) -> Vec<u8> {
-        let timestamp = u32::from(sequence) * 160;
-        let mut packet = Vec::new();
-        Header { marker: false, payload_type, sequence, timestamp, ssrc: 5 }.write(payload, &mut packet);
-        packet
-    }
-
-    fn listening(now: Instant) -> FromPhone {
-        let mut from = FromPhone::new(SourcePolicy::Signalled, MediaTimeouts::default());
-        from.negotiated(&agreed(true, true), now);
-        from
-    }
-
-    #[test]
-    fn nothing_is_heard_before_there_is_an_agreement() {
-        let mut from = FromPhone::new(SourcePolicy::Signalled, MediaTimeouts::default());
-        assert_eq!(from.datagram(&datagram(0, 1, b"x"), phone(), Instant::now()), Heard::Nothing);
-        assert_eq!(from.figures().packets, 0);
-    }
-
-    #[test]
-    fn sound_and_keys_are_told_apart_and_strangers_are_counted() {
-        let now = Instant::now();
-        let mut from = listening(now);
-        let packet = datagram(0, 0xFFFF, b"sound");
-        assert!(matches!(from.datagram(&packet, phone(), now), Heard::Audio(audio) if audio.payload == b"sound"));
-        let key = Event { event: 5, end: false, volume: 10, duration: 160 }.to_bytes();
-        assert_eq!(from.datagram(&datagram(101, 0, &key), phone(), now), Heard::Key('5'));
-        assert_eq!(from.datagram(&packet, "192.0.2.66:4000".parse().unwrap(), now), Heard::Nothing);
-        assert_eq!((from.figures().packets, from.figures().lost, from.strangers()), (2, 0, 1));
-    }
-
-    #[test]
-    fn a_phone_that_never_sends_is_given_30_seconds_and_one_that_stops_15() {
-        let t0 = Instant::now();
-        let mut from = listening(t0);
-        assert!(!from.silent_too_long(t0 + SECOND * 29) && from.silent_too_long(t0 + SECOND * 30));
-        from.datagram(&datagram(0, 1, b"x"), phone(), t0 + SECOND * 20);
-        assert!(!from.silent_too_long(t0 + SECOND * 34) && from.silent_too_long(t0 + SECOND * 35));
-    }
-
-    #[test]
-    fn nobody_is_timed_out_on_hold_and_the_time_starts_anew_after_it() {
-        let t0 = Instant::now();
-        let mut from = listening(t0);
-        from.datagram(&datagram(0, 1, b"x"), phone(), t0);
-        for (we_send, we_receive) in [(false, true), (true, false), (false, false)] {
-            from.negotiated(&agreed(we_send, we_receive), t0);
-            assert!(!from.silent_too_long(t0 + SECOND * 3600));
-        }
-        from.negotiated(&agreed(true, true), t0 + SECOND * 100);
-        assert!(!from.silent_too_long(t0 + SECOND * 114) && from.silent_too_long(t0 + SECOND * 115));
-    }
-
-    #[test]
-    fn a_phone_that_we_hold_is_not_heard() {
-        let now = Instant::now();
-        let mut from = listening(now);
-        from.negotiated(&agreed(true, false), now);
-        assert_eq!(from.datagram(&datagram(0, 1, b"x"), phone(), now), Heard::Nothing);
-    }
-}
+mod tests;

@@ -3,14 +3,16 @@
 //! The address of the session description decides; where that is a private one which cannot be reached, the address
 //! that SIP comes from. With [`SourcePolicy::Latch`] (for phones behind
 //! NAT) it is the first sender instead. Either way the source is then locked: nobody else is heard
-//! until it has been quiet for [`REOPEN`].
+//! until it has been quiet for a while.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 use types::network::is_hidden_behind;
 
-/// Quiet for so long, a source may be replaced by another allowed one.
-const REOPEN: Duration = Duration::from_secs(3);
+/// Quiet for so long, a source of audio may be replaced by another allowed one.
+pub(super) const REOPEN: Duration = Duration::from_secs(3);
+/// One of reports: five of their intervals (RFC 3550 section 6.3.5).
+pub(super) const REOPEN_REPORTS: Duration = Duration::from_secs(25);
 
 /// Who may send to us.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -29,12 +31,14 @@ pub enum SourcePolicy {
 pub(super) struct Source {
     policy: SourcePolicy,
     signalled: SocketAddr,
+    reopen: Duration,
     locked: Option<(SocketAddr, Instant)>,
 }
 
 impl Source {
-    pub fn new(policy: SourcePolicy, signalled: SocketAddr) -> Source {
-        Source { policy, signalled, locked: None }
+    /// `reopen`: quiet for so long, a sender may be replaced.
+    pub fn new(policy: SourcePolicy, signalled: SocketAddr, reopen: Duration) -> Source {
+        Source { policy, signalled, reopen, locked: None }
     }
 
     /// A new description: another address unlocks the source.
@@ -46,15 +50,20 @@ impl Source {
 
     /// May this sender be heard? If so, it is the locked one from now on.
     pub fn accept(&mut self, from: SocketAddr, now: Instant) -> bool {
-        let allowed = match self.locked {
-            Some((locked, _)) if locked == from => true,
-            Some((locked, last)) => self.may_send(from) && (now >= last + REOPEN || self.outranks(from, locked)),
-            None => self.may_send(from),
-        };
+        let allowed = self.allows(from, now);
         if allowed {
             self.locked = Some((from, now));
         }
         allowed
+    }
+
+    /// May this sender be heard? Nothing changes by it.
+    pub fn allows(&self, from: SocketAddr, now: Instant) -> bool {
+        match self.locked {
+            Some((locked, _)) if locked == from => true,
+            Some((locked, last)) => self.may_send(from) && (now >= last + self.reopen || self.outranks(from, locked)),
+            None => self.may_send(from),
+        }
     }
 
     /// Where our packets go.
@@ -90,9 +99,13 @@ mod tests {
         text.parse().unwrap()
     }
 
+    fn source(policy: SourcePolicy, signalled: SocketAddr) -> Source {
+        Source::new(policy, signalled, REOPEN)
+    }
+
     #[test]
     fn strangers_are_never_heard_by_default() {
-        let (mut source, now) = (Source::new(SourcePolicy::Signalled, address("192.0.2.1:4000")), Instant::now());
+        let (mut source, now) = (source(SourcePolicy::Signalled, address("192.0.2.1:4000")), Instant::now());
         assert!(!source.accept(address("192.0.2.2:4000"), now));
         assert!(source.accept(address("192.0.2.1:9999"), now), "another port of the same phone");
         assert_eq!(source.destination(), address("192.0.2.1:4000"));
@@ -100,7 +113,7 @@ mod tests {
 
     #[test]
     fn after_the_first_packet_only_its_sender_is_heard() {
-        let (mut source, now) = (Source::new(SourcePolicy::Latch, address("10.0.0.1:4000")), Instant::now());
+        let (mut source, now) = (source(SourcePolicy::Latch, address("10.0.0.1:4000")), Instant::now());
         assert!(source.accept(address("198.51.100.7:555"), now));
         assert_eq!(source.destination(), address("198.51.100.7:555"));
         assert!(!source.accept(address("203.0.113.9:555"), now));
@@ -109,7 +122,7 @@ mod tests {
 
     #[test]
     fn the_signalled_address_outranks_one_that_was_faster() {
-        let (mut source, now) = (Source::new(SourcePolicy::Latch, address("192.0.2.1:4000")), Instant::now());
+        let (mut source, now) = (source(SourcePolicy::Latch, address("192.0.2.1:4000")), Instant::now());
         assert!(source.accept(address("203.0.113.9:1"), now));
         assert!(source.accept(address("192.0.2.1:4000"), now));
         assert!(!source.accept(address("203.0.113.9:1"), now));
@@ -132,7 +145,7 @@ mod tests {
 
     #[test]
     fn a_new_description_unlocks_the_source() {
-        let (mut source, now) = (Source::new(SourcePolicy::Signalled, address("192.0.2.1:4000")), Instant::now());
+        let (mut source, now) = (source(SourcePolicy::Signalled, address("192.0.2.1:4000")), Instant::now());
         assert!(source.accept(address("192.0.2.1:4000"), now));
         source.change(address("192.0.2.8:4000"));
         assert!(!source.accept(address("192.0.2.1:4000"), now));

@@ -10,6 +10,7 @@ use super::{Comfort, Forward, Place};
 use crate::codec::{Codec, FRAME, FRAME_TIME, Frame, G711, mix_into};
 use crate::dtmf::{Press, Presses};
 use crate::playout::{Playout, RoomPacket};
+use crate::rtcp::Sent;
 use crate::rtp::Header;
 use crate::sdp::Negotiated;
 use crate::sound::Sound;
@@ -50,7 +51,9 @@ pub struct ToPhone {
     due: Option<Instant>,
     last_sent: Option<Instant>,
     packet: Vec<u8>,
-    sent: u64,
+    /// Its timestamp is the last one of sound, sent at `stamped`.
+    sent: Sent,
+    stamped: Option<Instant>,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -82,7 +85,8 @@ impl ToPhone {
             due: None,
             last_sent: None,
             packet: Vec::with_capacity(512),
-            sent: 0,
+            sent: Sent::default(),
+            stamped: None,
         }
     }
 
@@ -171,9 +175,10 @@ impl ToPhone {
         self.due
     }
 
-    /// Packets sent.
-    pub fn sent(&self) -> u64 {
-        self.sent
+    /// The stream so far.
+    pub fn sent(&self, now: Instant) -> Sent {
+        let age = self.stamped.map_or(0, |at| now.saturating_duration_since(at).as_micros() / 125);
+        Sent { timestamp: self.sent.timestamp.wrapping_add(age as u32), ..self.sent }
     }
 
     /// Notes that a track speaks; true when nobody else does.
@@ -199,6 +204,7 @@ impl ToPhone {
         let Place::At { sequence, timestamp, marker } = place else { return };
         let header = self.header(format.payload_type, sequence, timestamp, marker);
         self.send(header, &packet.payload, send);
+        self.stamp(timestamp, now);
         self.last_sent = Some(now);
         self.due = Some(now + Duration::from_micros(u64::from(samples) * 125) + LATE);
     }
@@ -235,6 +241,7 @@ impl ToPhone {
         let (sequence, timestamp) = self.forward.own(FRAME as u32);
         let header = self.header(format.payload_type, sequence, timestamp, false);
         self.send(header, &payload, send);
+        self.stamp(timestamp, at);
     }
 
     fn mix(&mut self, mixed: &mut Frame) -> bool {
@@ -276,8 +283,13 @@ impl ToPhone {
 
     fn send(&mut self, header: Header, payload: &[u8], send: &mut impl FnMut(&[u8])) {
         header.write(payload, &mut self.packet);
-        self.sent += 1;
+        self.sent.packets += 1;
+        self.sent.octets += payload.len() as u64;
         send(&self.packet);
+    }
+
+    fn stamp(&mut self, timestamp: u32, at: Instant) {
+        (self.sent.timestamp, self.stamped) = (timestamp, Some(at));
     }
 }
 

@@ -7,7 +7,7 @@ mod order;
 mod reception;
 
 pub use order::{Unwrapper, newer};
-pub use reception::{Figures, Reception};
+pub use reception::{Figures, Reception, ReceptionReport};
 
 /// Bytes of a header without contributing sources or extension.
 pub const HEADER: usize = 12;

@@ -13,6 +13,7 @@ pub(super) struct Audio<'a> {
     pub codecs: &'a [(u8, G711)],
     pub dtmf: Option<u8>,
     pub crypto: Vec<Crypto>,
+    pub rtcp_mux: bool,
     pub direction: Direction,
 }
 
@@ -62,6 +63,9 @@ fn write_audio(body: &mut String, audio: &Audio<'_>) {
     }
     for crypto in &audio.crypto {
         let _ = write!(body, "a=crypto:{}\r\n", crypto.value());
+    }
+    if audio.rtcp_mux {
+        body.push_str("a=rtcp-mux\r\n");
     }
     let _ = write!(body, "a=ptime:20\r\na={}\r\n", audio.direction.name());
 }

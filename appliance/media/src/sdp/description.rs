@@ -1,7 +1,7 @@
 //! What is written in a session description?
 
 use super::{Crypto, Direction};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// The parts of a session description that a call needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,6 +46,12 @@ pub struct MediaDescription {
     pub maxptime: Option<u32>,
     /// The keys it may be encrypted with, those that we could use.
     pub crypto: Vec<Crypto>,
+    /// `a=rtcp`: the port of its RTCP, and the address if it is another one (RFC 3605).
+    pub rtcp: Option<(u16, Option<Address>)>,
+    /// RTCP may share the port of RTP (RFC 5761).
+    pub rtcp_mux: bool,
+    /// `b=RS:0` and `b=RR:0`: it wants no RTCP of senders, of receivers (RFC 3556).
+    pub no_rtcp: [bool; 2],
 }
 
 /// A format of an `m=` line with its `a=rtpmap`.
@@ -88,6 +94,22 @@ impl SessionDescription {
             Address::Ip(ip) => Some(*ip),
             Address::Name(_) => None,
         }
+    }
+
+    /// Where the RTCP of `media` goes when it has a port of its own: the one above RTP's unless `a=rtcp` names another.
+    /// None when it wants none, or there is no such port or address.
+    pub fn rtcp_of(&self, media: &MediaDescription) -> Option<SocketAddr> {
+        let (port, elsewhere) = match &media.rtcp {
+            Some((port, elsewhere)) => (*port, elsewhere.as_ref()),
+            None => (media.port.checked_add(1)?, None),
+        };
+        let ip = match elsewhere {
+            Some(Address::Ip(ip)) => *ip,
+            Some(Address::Name(_)) => return None,
+            None => self.address_of(media)?,
+        };
+        let wanted = port != 0 && !ip.is_multicast() && media.no_rtcp != [true; 2];
+        wanted.then_some(SocketAddr::new(ip, port))
     }
 
     /// The other side's direction; an address of 0.0.0.0 is the old way to say "do not send" (RFC 3264 8.4).

@@ -13,7 +13,7 @@ mod parse;
 pub use crypto::Crypto;
 pub use description::{Address, Format, MediaDescription, Origin, SessionDescription};
 pub use direction::Direction;
-pub use negotiation::{Encryption, LocalMedia, MediaSession, Negotiated};
+pub use negotiation::{Encryption, LocalMedia, MediaSession, Negotiated, RtcpPath};
 
 /// Why a description cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

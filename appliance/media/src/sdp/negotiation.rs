@@ -97,12 +97,23 @@ pub struct Negotiated {
     pub srtp: Option<Keys>,
     /// Where the other side wants its audio.
     pub remote: SocketAddr,
+    /// Where its RTCP goes; none when it wants none.
+    pub rtcp: Option<RtcpPath>,
     pub we_send: bool,
     pub we_receive: bool,
     /// We asked the other side to wait.
     pub we_hold: bool,
     /// Length of the frames we send.
     pub ptime_ms: u32,
+}
+
+/// The way of RTCP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RtcpPath {
+    /// Through the ports of RTP (RFC 5761).
+    Muxed,
+    /// From the port above ours to this one.
+    Apart(SocketAddr),
 }
 
 impl Negotiated {
@@ -169,6 +180,7 @@ impl MediaSession {
             codecs: &codecs,
             dtmf: Some(self.dtmf),
             crypto: self.local.encryption.lines(),
+            rtcp_mux: self.muxed(),
             direction: self.wish(),
         });
         let rest = body::after_origin(self.local.address.ip(), &[audio]);
@@ -191,6 +203,7 @@ impl MediaSession {
             dtmf_payload_type: dtmf,
             srtp,
             remote: remote_of(&offer, audio)?,
+            rtcp: rtcp_of(&offer, audio, true),
             we_send: direction.sends(),
             we_receive: direction.receives(),
             we_hold: self.holding,
@@ -232,6 +245,7 @@ impl MediaSession {
             dtmf_payload_type: telephone_event(audio),
             srtp: self.local.encryption.of(audio)?.map(|(_, keys)| keys),
             remote: remote_of(&answer, audio)?,
+            rtcp: rtcp_of(&answer, audio, self.muxed()),
             we_send: direction.sends(),
             we_receive: direction.receives(),
             we_hold: self.holding,
@@ -239,6 +253,12 @@ impl MediaSession {
         };
         self.agreed = Some(agreed.clone());
         Ok(agreed)
+    }
+
+    /// Do RTP and RTCP share a port? We offer it only to whoever asked for it before: both ports are ours in any case,
+    /// and a phone that echoes what it does not know would get RTCP where it wants audio.
+    fn muxed(&self) -> bool {
+        self.agreed.as_ref().is_some_and(|agreed| agreed.rtcp == Some(RtcpPath::Muxed))
     }
 
     fn wish(&self) -> Direction {
@@ -289,6 +309,7 @@ impl MediaSession {
                     codecs: &agreed.receives,
                     dtmf: agreed.dtmf_payload_type,
                     crypto: crypto.iter().cloned().collect(),
+                    rtcp_mux: agreed.rtcp == Some(RtcpPath::Muxed),
                     direction,
                 }),
                 false => Section::Refused(media),
@@ -327,6 +348,15 @@ fn telephone_event(media: &MediaDescription) -> Option<u8> {
 fn remote_of(sdp: &SessionDescription, audio: &MediaDescription) -> Result<SocketAddr, SdpError> {
     let ip = sdp.address_of(audio).filter(|ip| !ip.is_multicast()).ok_or(SdpError::NoAddress)?;
     Ok(SocketAddr::new(ip, audio.port))
+}
+
+/// A payload type of 64 to 95 would look like RTCP on a shared port (RFC 5761 section 4).
+fn rtcp_of(sdp: &SessionDescription, audio: &MediaDescription, may_mux: bool) -> Option<RtcpPath> {
+    let ambiguous = audio.formats.iter().filter_map(Format::payload_type).any(|number| (64..=95).contains(&number));
+    match may_mux && audio.rtcp_mux && !ambiguous && audio.no_rtcp != [true; 2] {
+        true => Some(RtcpPath::Muxed),
+        false => sdp.rtcp_of(audio).map(RtcpPath::Apart),
+    }
 }
 
 fn nothing_common(media: &MediaDescription) -> SdpError {

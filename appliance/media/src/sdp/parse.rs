@@ -51,6 +51,7 @@ impl Draft {
             "m" if self.media.len() < MOST_MEDIA => self.media.push(media(value)?),
             "m" => return None,
             "a" => self.attribute(value)?,
+            "b" => self.bandwidth(value),
             _ => (kind.len() == 1).then_some(())?,
         }
         Some(())
@@ -77,9 +78,20 @@ impl Draft {
             ("crypto", Some(media)) if media.crypto.len() < MOST_CRYPTO => media.crypto.extend(Crypto::parse(value)),
             ("ptime", Some(media)) => media.ptime = value.trim().parse().ok(),
             ("maxptime", Some(media)) => media.maxptime = value.trim().parse().ok(),
+            ("rtcp", Some(media)) => media.rtcp = rtcp(value),
+            ("rtcp-mux", Some(media)) => media.rtcp_mux = true,
             _ => {}
         }
         Some(())
+    }
+
+    fn bandwidth(&mut self, value: &str) {
+        let Some(media) = self.media.last_mut() else { return };
+        match value.trim() {
+            "RS:0" => media.no_rtcp[0] = true,
+            "RR:0" => media.no_rtcp[1] = true,
+            _ => {}
+        }
     }
 
     fn finish(self) -> Result<SessionDescription, SdpError> {
@@ -134,7 +146,17 @@ fn media(value: &str) -> Option<MediaDescription> {
         ptime: None,
         maxptime: None,
         crypto: Vec::new(),
+        rtcp: None,
+        rtcp_mux: false,
+        no_rtcp: [false; 2],
     })
+}
+
+/// `53020`, or `53020 IN IP4 192.0.2.1`; as good as not there when it is neither.
+fn rtcp(value: &str) -> Option<(u16, Option<Address>)> {
+    let (port, rest) = value.split_once(' ').unwrap_or((value, ""));
+    let elsewhere = if rest.trim().is_empty() { None } else { Some(address(rest)?) };
+    Some((port.trim().parse().ok()?, elsewhere))
 }
 
 /// Static payload types need no `a=rtpmap`.
@@ -182,6 +204,29 @@ mod tests {
         let without = text.replace("a=sendonly\r\n", "");
         let sdp = SessionDescription::parse(without.as_bytes()).unwrap();
         assert_eq!(sdp.direction_of(&sdp.media[0]), Direction::Inactive);
+    }
+
+    #[test]
+    fn rtcp_goes_to_the_port_above_unless_the_phone_says_otherwise() {
+        let to = |lines: &str| {
+            let sdp = SessionDescription::parse(format!("{PHONE}{lines}").as_bytes()).unwrap();
+            sdp.rtcp_of(&sdp.media[0]).map(|at| at.to_string()).unwrap_or_default()
+        };
+        for (lines, address) in [
+            ("", "192.0.2.4:4001"),
+            ("a=rtcp:5000\r\n", "192.0.2.4:5000"),
+            ("a=rtcp:5000 IN IP6 2001:db8::1\r\n", "[2001:db8::1]:5000"),
+            ("a=rtcp:many\r\n", "192.0.2.4:4001"),
+            ("a=rtcp:0\r\n", ""),
+            ("a=rtcp:5000 IN IP4 phone.example\r\n", ""),
+            ("a=rtcp:5000 IN IP4 224.0.0.1\r\n", ""),
+            ("b=RR:0\r\n", "192.0.2.4:4001"),
+            ("b=RS:0\r\nb=RR:0\r\n", ""),
+        ] {
+            assert_eq!(to(lines), address, "{lines}");
+        }
+        let last = SessionDescription::parse(PHONE.replace("4000", "65535").as_bytes()).unwrap();
+        assert_eq!(last.rtcp_of(&last.media[0]), None);
     }
 
     #[test]

@@ -77,6 +77,7 @@ mod tests {
             dtmf_payload_type: Some(101),
             srtp: None,
             remote: "192.0.2.1:4000".parse().unwrap(),
+            rtcp: None,
             we_send: true,
             we_receive: true,
             we_hold: false,

@@ -76,6 +76,7 @@ fn agreed(we_send: bool) -> Negotiated {
         dtmf_payload_type: Some(101),
         srtp: None,
         remote: "192.0.2.9:4000".parse().unwrap(),
+        rtcp: None,
         we_send,
         we_receive: true,
         we_hold: false,
@@ -299,4 +300,16 @@ fn a_phone_is_comforted_while_its_room_is_lost_but_not_on_hold_or_over_somebody_
     story.wait(5000);
     assert_eq!(story.loud(), 320);
     story.assert_continuous();
+}
+
+#[test]
+fn what_was_sent_is_counted_and_its_clock_goes_on_between_packets() {
+    let mut story = Story::new();
+    story.wait(200);
+    let (last, packets) = (story.got.last().unwrap().1, story.got.len() as u64);
+    let sent = story.to.sent(story.now);
+    assert_eq!((sent.packets, sent.octets), (packets, packets * 160));
+    let since = story.now - story.t0 - MS * story.got.last().unwrap().0 as u32;
+    assert_eq!(sent.timestamp, last.timestamp.wrapping_add(since.as_millis() as u32 * 8));
+    assert_eq!(story.to.sent(story.now + 100 * MS).timestamp, sent.timestamp.wrapping_add(800));
 }

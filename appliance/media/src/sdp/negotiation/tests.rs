@@ -274,3 +274,29 @@ fn an_offer_for_encryption_only_can_be_made_again_for_whoever_cannot() {
     let agreed = session.apply_answer(offer("0", "").as_bytes()).unwrap();
     assert_eq!(agreed.srtp, None);
 }
+
+#[test]
+fn rtcp_has_a_port_of_its_own_unless_the_other_side_offers_to_share_one() {
+    let (agreed, answer) = answered(&offer("0", "a=rtcp:4009\r\n"));
+    assert_eq!(agreed.rtcp, Some(RtcpPath::Apart("192.0.2.9:4009".parse().unwrap())));
+    assert!(!answer.contains("rtcp-mux"), "{answer}");
+    let (agreed, answer) = answered(&offer("0", "a=rtcp:4009\r\na=rtcp-mux\r\n"));
+    assert!(agreed.rtcp == Some(RtcpPath::Muxed) && answer.contains("a=rtcp-mux\r\n"), "{answer}");
+    let (agreed, answer) = answered(&offer("0 72", "a=rtpmap:72 PCMA/8000\r\na=rtcp-mux\r\n"));
+    assert!(matches!(agreed.rtcp, Some(RtcpPath::Apart(_))) && !answer.contains("rtcp-mux"), "{answer}");
+}
+
+#[test]
+fn a_shared_port_is_offered_again_only_where_it_was_agreed_on_and_ends_when_the_answer_has_it_no_more() {
+    let mut session = session();
+    let offered = |answer: &str, session: &mut MediaSession| {
+        let said = String::from_utf8(session.offer()).unwrap().contains("a=rtcp-mux\r\n");
+        (said, session.apply_answer(offer("0", answer).as_bytes()).unwrap().rtcp)
+    };
+    let apart = Some(RtcpPath::Apart("192.0.2.9:4001".parse().unwrap()));
+    assert_eq!(offered("a=rtcp-mux\r\n", &mut session), (false, apart), "an echo of nothing");
+    session.answer(offer("0", "a=rtcp-mux\r\n").as_bytes()).unwrap();
+    assert_eq!(offered("a=rtcp-mux\r\n", &mut session), (true, Some(RtcpPath::Muxed)));
+    assert_eq!(offered("", &mut session), (true, apart));
+    assert_eq!(offered("", &mut session), (false, apart));
+}

@@ -1,0 +1,142 @@
+use super::*;
+use crate::dtmf::Event;
+use crate::rtcp::Outgoing;
+use crate::rtp::Header;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn phone() -> SocketAddr {
+    "192.0.2.9:4000".parse().unwrap()
+}
+
+fn reports() -> SocketAddr {
+    "192.0.2.9:4001".parse().unwrap()
+}
+
+fn agreed(we_send: bool, we_receive: bool) -> Negotiated {
+    Negotiated {
+        codec: G711::Pcmu,
+        payload_type: 0,
+        receives: vec![(0, G711::Pcmu)],
+        dtmf_payload_type: Some(101),
+        srtp: None,
+        remote: phone(),
+        rtcp: Some(RtcpPath::Apart(reports())),
+        we_send,
+        we_receive,
+        we_hold: false,
+        ptime_ms: 20,
+    }
+}
+
+fn datagram(payload_type: u8, sequence: u16, payload: &[u8]) -> Vec<u8> {
+    let timestamp = u32::from(sequence) * 160;
+    let mut packet = Vec::new();
+    Header { marker: false, payload_type, sequence, timestamp, ssrc: 5 }.write(payload, &mut packet);
+    packet
+}
+
+fn listening(now: Instant) -> FromPhone {
+    let mut from = FromPhone::new(SourcePolicy::Signalled, MediaTimeouts::default());
+    from.negotiated(&agreed(true, true), now);
+    from
+}
+
+#[test]
+fn nothing_is_heard_before_there_is_an_agreement() {
+    let mut from = FromPhone::new(SourcePolicy::Signalled, MediaTimeouts::default());
+    assert_eq!(from.datagram(&datagram(0, 1, b"x"), phone(), Instant::now()), Heard::Nothing);
+    assert_eq!(from.figures().packets, 0);
+}
+
+#[test]
+fn sound_and_keys_are_told_apart_and_strangers_are_counted() {
+    let now = Instant::now();
+    let mut from = listening(now);
+    let packet = datagram(0, 0xFFFF, b"sound");
+    assert!(matches!(from.datagram(&packet, phone(), now), Heard::Audio(audio) if audio.payload == b"sound"));
+    let key = Event { event: 5, end: false, volume: 10, duration: 160 }.to_bytes();
+    assert_eq!(from.datagram(&datagram(101, 0, &key), phone(), now), Heard::Key('5'));
+    assert_eq!(from.datagram(&packet, "192.0.2.66:4000".parse().unwrap(), now), Heard::Nothing);
+    assert_eq!((from.figures().packets, from.figures().lost, from.strangers()), (2, 0, 1));
+}
+
+#[test]
+fn a_phone_that_never_sends_is_given_30_seconds_and_one_that_stops_15() {
+    let t0 = Instant::now();
+    let mut from = listening(t0);
+    assert!(!from.silent_too_long(t0 + SECOND * 29) && from.silent_too_long(t0 + SECOND * 30));
+    from.datagram(&datagram(0, 1, b"x"), phone(), t0 + SECOND * 20);
+    assert!(!from.silent_too_long(t0 + SECOND * 34) && from.silent_too_long(t0 + SECOND * 35));
+}
+
+#[test]
+fn nobody_is_timed_out_on_hold_and_the_time_starts_anew_after_it() {
+    let t0 = Instant::now();
+    let mut from = listening(t0);
+    from.datagram(&datagram(0, 1, b"x"), phone(), t0);
+    for (we_send, we_receive) in [(false, true), (true, false), (false, false)] {
+        from.negotiated(&agreed(we_send, we_receive), t0);
+        assert!(!from.silent_too_long(t0 + SECOND * 3600));
+    }
+    from.negotiated(&agreed(true, true), t0 + SECOND * 100);
+    assert!(!from.silent_too_long(t0 + SECOND * 114) && from.silent_too_long(t0 + SECOND * 115));
+}
+
+#[test]
+fn a_phone_that_we_hold_is_not_heard() {
+    let now = Instant::now();
+    let mut from = listening(now);
+    from.negotiated(&agreed(true, false), now);
+    assert_eq!(from.datagram(&datagram(0, 1, b"x"), phone(), now), Heard::Nothing);
+}
+
+/// Does a report of `ssrc` count?
+fn counts(phone: &mut FromPhone, ssrc: u32, from: &str, at_rtp: bool, now: Instant) -> bool {
+    let bytes = Outgoing { ssrc, sent: None, block: None, name: "phone", goodbye: false }.to_bytes();
+    phone.accepts_report(&Compound::parse(&bytes).unwrap(), from.parse().unwrap(), at_rtp, now)
+}
+
+#[test]
+fn reports_count_from_the_phone_that_is_heard_and_from_one_port() {
+    let t0 = Instant::now();
+    let mut from = listening(t0);
+    assert!(!counts(&mut from, 5, "192.0.2.66:4001", false, t0), "from elsewhere");
+    assert!(!counts(&mut from, 5, "192.0.2.9:4000", true, t0), "at the port of audio");
+    assert!(counts(&mut from, 8, "192.0.2.9:4001", false, t0), "nobody knows the phone's stream yet");
+    from.datagram(&datagram(0, 1, b"x"), phone(), t0);
+    assert!(!counts(&mut from, 8, "192.0.2.9:4001", false, t0), "of another stream");
+    assert!(counts(&mut from, 5, "192.0.2.9:4001", false, t0));
+    assert!(!counts(&mut from, 5, "192.0.2.9:7777", false, t0 + SECOND * 24), "from another port");
+    assert!(counts(&mut from, 5, "192.0.2.9:7777", false, t0 + SECOND * 25), "the first one is gone");
+    assert_eq!((from.report_destination(), from.strangers()), (Some((reports(), false)), 4));
+}
+
+#[test]
+fn reports_on_a_shared_port_come_from_where_the_audio_comes_and_do_not_move_it() {
+    let t0 = Instant::now();
+    let mut from = FromPhone::new(SourcePolicy::Signalled, MediaTimeouts::default());
+    assert!(!counts(&mut from, 5, "192.0.2.9:4000", true, t0), "nothing is agreed on");
+    from.negotiated(&Negotiated { rtcp: Some(RtcpPath::Muxed), ..agreed(true, true) }, t0);
+    assert!(counts(&mut from, 5, "192.0.2.9:7777", true, t0));
+    assert!(!counts(&mut from, 5, "192.0.2.9:4001", false, t0), "at a port that is not in use");
+    from.datagram(&datagram(0, 1, b"x"), phone(), t0);
+    assert_eq!((from.figures().packets, from.report_destination()), (1, Some((phone(), true))));
+    assert!(!counts(&mut from, 5, "192.0.2.9:7777", true, t0) && counts(&mut from, 5, "192.0.2.9:4000", true, t0));
+    from.negotiated(&Negotiated { rtcp: None, ..agreed(true, true) }, t0);
+    assert!(!counts(&mut from, 5, "192.0.2.9:4000", true, t0) && from.report_destination().is_none());
+}
+
+#[test]
+fn reports_alone_keep_nobody_alive_but_on_hold_where_nobody_needs_to_speak() {
+    let t0 = Instant::now();
+    let mut from = listening(t0);
+    from.datagram(&datagram(0, 1, b"x"), phone(), t0);
+    for second in 0..15 {
+        assert!(!from.silent_too_long(t0 + SECOND * second));
+        assert!(counts(&mut from, 5, "192.0.2.9:4001", false, t0 + SECOND * second));
+    }
+    assert!(from.silent_too_long(t0 + SECOND * 15));
+    from.negotiated(&agreed(false, true), t0);
+    assert!(!from.silent_too_long(t0 + SECOND * 3600));
+}
