@@ -1,8 +1,15 @@
 //! What do all calls of this process share?
 
 use crate::{
-    addresses::AddressBook, config::Config, cpu::CpuLoad, events::Events, health::Health, legs::Legs,
-    media_thread::MediaPool, metrics::Metrics, registrations::Registrations,
+    addresses::AddressBook,
+    config::Config,
+    cpu::CpuLoad,
+    events::Events,
+    health::Health,
+    legs::Legs,
+    media_thread::{MediaPool, PhoneSockets},
+    metrics::Metrics,
+    registrations::Registrations,
 };
 use daemon::unix_http;
 use livekit::{
@@ -58,7 +65,7 @@ pub enum PortError {
     Bind(SocketAddr, #[source] std::io::Error),
 }
 
-/// An RTP port out of the pool; dropping it gives it back.
+/// An RTP port out of the pool, and the odd one above it; dropping it gives both back.
 pub struct Port {
     pub number: u16,
     pool: Arc<Mutex<PortPool>>,
@@ -75,16 +82,19 @@ impl Gateway {
         self.stopping.load(Ordering::Relaxed)
     }
 
-    /// A bound RTP socket. A port that somebody else holds is passed over.
-    pub fn rtp_socket(&self) -> Result<(UdpSocket, Port), PortError> {
+    /// Bound sockets for RTP and RTCP. A pair of which somebody else holds a port is passed over.
+    pub fn phone_sockets(&self) -> Result<(PhoneSockets, Port), PortError> {
         let tries = self.ports.lock().total();
         let mut last = None;
         for _ in 0..tries {
             let port = Port { number: self.ports.lock().take()?, pool: self.ports.clone() };
-            let address = SocketAddr::new(self.config.rtp.ip, port.number);
-            match UdpSocket::bind(address) {
-                Ok(socket) => return Ok((socket, port)),
-                Err(error) => last = Some(PortError::Bind(address, error)),
+            let bind = |port| {
+                let address = SocketAddr::new(self.config.rtp.ip, port);
+                UdpSocket::bind(address).map_err(|error| PortError::Bind(address, error))
+            };
+            match bind(port.number).and_then(|rtp| Ok(PhoneSockets { rtp, rtcp: bind(port.number + 1)? })) {
+                Ok(sockets) => return Ok((sockets, port)),
+                Err(error) => last = Some(error),
             }
         }
         Err(last.unwrap_or(PortError::Exhausted(Exhausted(tries))))

@@ -233,14 +233,33 @@ pub enum LegEndCause {
     GatewayStopping,
 }
 
-/// Media figures of a leg; packets are RTP packets received from the phone.
+/// Media figures of a leg, of RTP packets received from the phone where nothing else is said.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct LegStats {
     pub packets_in: u64,
     pub packets_out: u64,
     pub lost: u64,
-    /// RFC 3550 interarrival jitter, milliseconds.
+    /// RFC 3550 interarrival jitter, milliseconds; says nothing before the second packet.
     pub jitter_ms: f64,
+    /// Mean opinion score, 1 to 4.41; unknown before the first packet.
+    #[serde(default)]
+    pub mos: Option<f64>,
+    /// To the phone and back, mean over the call; unknown where the phone sends no RTCP.
+    #[serde(default)]
+    pub rtt_ms: Option<f64>,
+    /// How the phone hears us; unknown where it does not say so by RTCP.
+    #[serde(default)]
+    pub far_end: Option<FarEnd>,
+}
+
+/// The phone's figures of our stream, by its last report.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FarEnd {
+    /// Packets, in all.
+    pub lost: u64,
+    pub jitter_ms: f64,
+    /// As in [`LegStats`].
+    pub mos: f64,
 }
 
 /// A message that a caller left.

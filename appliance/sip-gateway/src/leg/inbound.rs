@@ -12,7 +12,7 @@ use crate::{
     gateway::{Gateway, Port, PortError},
     inbound::dispatch::{Dispatch, Found},
     leg_state::LegState,
-    media_thread::NewLeg,
+    media_thread::{NewLeg, PhoneSockets},
     transfer,
 };
 use livekit::{JoinOptions, api::TokenError};
@@ -75,7 +75,7 @@ pub async fn run(
 
 /// What is ready before the room is joined.
 struct Prepared {
-    rtp: UdpSocket,
+    phone: PhoneSockets,
     port: Port,
     room_socket: UdpSocket,
     sdp: MediaSession,
@@ -85,7 +85,7 @@ struct Prepared {
 }
 
 async fn set_up(gateway: &Gateway, call: &InboundCall, encryption: Encryption) -> Result<Prepared, SetUpError> {
-    let (rtp, port) = gateway.rtp_socket()?;
+    let (phone, port) = gateway.phone_sockets()?;
     let address = SocketAddr::new(gateway.addresses.media_towards(call.info.source.ip()), port.number);
     let local = LocalMedia { encryption, ..LocalMedia::new(address) };
     let mut sdp = MediaSession::new(local, rand::random::<u32>().into());
@@ -98,7 +98,7 @@ async fn set_up(gateway: &Gateway, call: &InboundCall, encryption: Encryption) -
         }
         None => (None, G711::Pcmu),
     };
-    Ok(Prepared { rtp, port, room_socket: room::room_socket(gateway).await?, sdp, answer, codec })
+    Ok(Prepared { phone, port, room_socket: room::room_socket(gateway).await?, sdp, answer, codec })
 }
 
 /// What differs between a caller who goes into a room and one who has to type a PIN first.
@@ -156,7 +156,7 @@ async fn start(
     prepared: Prepared,
 ) -> Result<Leg, (Box<InboundCall>, SetUpError)> {
     let source = call.info.source.ip();
-    let Prepared { rtp, port, room_socket, sdp, answer, codec } = prepared;
+    let Prepared { phone, port, room_socket, sdp, answer, codec } = prepared;
     let media_timeout = found.media_timeout();
     let way = match way(gateway, &call, &leg, found, codec) {
         Ok(way) => way,
@@ -179,7 +179,7 @@ async fn start(
         pin = way.lobby.is_some(), "inbound call rings"
     );
     let (events, media_events) = mpsc::unbounded_channel();
-    let media = gateway.media.add(NewLeg::new(gateway, source, rtp, room_socket, way.options, media_timeout, events));
+    let media = gateway.media.add(NewLeg::new(gateway, source, phone, room_socket, way.options, media_timeout, events));
     let mut running = Leg {
         gateway: gateway.clone(),
         correlation_id: correlation_id.clone(),

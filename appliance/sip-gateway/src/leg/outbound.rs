@@ -51,7 +51,7 @@ pub async fn dial(
     peer: IpAddr,
 ) -> Result<Dialing, RpcError> {
     let unavailable = |what: &str, error: &dyn std::fmt::Display| RpcError::unavailable(format!("{what}: {error}"));
-    let (rtp, port) = gateway.rtp_socket().map_err(|error| {
+    let (phone, port) = gateway.phone_sockets().map_err(|error| {
         RpcError::new(ErrorCode::ResourceExhausted, error.to_string()).with_sip_status(503, "Service Unavailable")
     })?;
     let room_socket =
@@ -96,7 +96,7 @@ pub async fn dial(
     tracing::info!(%correlation_id, call.id = %request.sip_call_id, room = %request.room_name, "outbound call");
     let (events, media_events) = mpsc::unbounded_channel();
     let media_timeout = participant::media_timeout(request.media.as_ref());
-    let media = gateway.media.add(NewLeg::new(gateway, peer, rtp, room_socket, Some(options), media_timeout, events));
+    let media = gateway.media.add(NewLeg::new(gateway, peer, phone, room_socket, Some(options), media_timeout, events));
     let (on_joined, joined) = oneshot::channel();
     let (on_answered, answered) = oneshot::channel();
     let leg = Leg {

@@ -5,6 +5,8 @@
 
 use super::packets::Packets;
 use super::room_tone::RoomTone;
+use super::rtcp::{Rtcp, Side};
+use super::stats;
 use super::{AddError, Again, LegMediaEvent, LegOrder, NewLeg};
 use livekit::{
     AudioCodec, AudioFrame, AudioPacket, Certificate, Disconnect, JoinOptions, Output, RoomError, RoomEvent,
@@ -14,6 +16,7 @@ use media::codec::{Codec, G711};
 use media::dtmf::event_of;
 use media::phone::{FromPhone, Heard, PhoneAudio, RoomFrame, StreamStart, ToPhone, ToRoom};
 use media::playout::RoomPacket;
+use media::rtcp::is_rtcp;
 use media::sdp::Negotiated;
 use media::srtp::Shield;
 use std::net::{SocketAddr, UdpSocket};
@@ -45,6 +48,9 @@ pub struct Leg {
     presses: bool,
     /// Encrypts the phone's side, where that was agreed on.
     shield: Option<Shield>,
+    rtcp: Rtcp,
+    /// What was agreed on last.
+    codec: Option<G711>,
     keys_by_rtp: bool,
     packets: Packets,
     timed_out: bool,
@@ -55,7 +61,8 @@ pub struct Leg {
 impl Leg {
     pub(super) fn new(new: NewLeg) -> Result<Leg, AddError> {
         let now = Instant::now();
-        new.rtp.set_nonblocking(true)?;
+        new.phone.rtp.set_nonblocking(true)?;
+        new.phone.rtcp.set_nonblocking(true)?;
         new.room_socket.set_nonblocking(true)?;
         // The lower half of the sequence numbers: a peer that misses our first packets must not miss a wrap (RFC 3711 3.3.1).
         let sequence = rand::random::<u16>() >> 1;
@@ -63,7 +70,7 @@ impl Leg {
         let mut leg = Leg {
             certificate: new.certificate,
             session: None,
-            rtp: new.rtp,
+            rtp: new.phone.rtp,
             room_socket: new.room_socket,
             wake: None,
             events: new.events,
@@ -73,6 +80,8 @@ impl Leg {
             tone: None,
             presses: false,
             shield: None,
+            rtcp: Rtcp::new(new.phone.rtcp, start.ssrc, now),
+            codec: None,
             keys_by_rtp: false,
             packets: Packets::default(),
             timed_out: false,
@@ -87,6 +96,10 @@ impl Leg {
 
     pub fn rtp(&self) -> &UdpSocket {
         &self.rtp
+    }
+
+    pub fn rtcp(&self) -> &UdpSocket {
+        self.rtcp.socket()
     }
 
     pub fn room_socket(&self) -> &UdpSocket {
@@ -129,6 +142,10 @@ impl Leg {
 
     /// A datagram at the RTP port.
     pub fn handle_phone(&mut self, datagram: &[u8], from: SocketAddr, now: Instant) {
+        if is_rtcp(datagram) {
+            let (rtcp, side) = self.reports(now);
+            return rtcp.handle(datagram, from, true, side);
+        }
         let before = self.from_phone.figures().packets;
         let opened = match &mut self.shield {
             None => None,
@@ -159,6 +176,12 @@ impl Leg {
         }
     }
 
+    /// A datagram at the RTCP port.
+    pub fn handle_reports(&mut self, datagram: &[u8], from: SocketAddr, now: Instant) {
+        let (rtcp, side) = self.reports(now);
+        rtcp.handle(datagram, from, false, side);
+    }
+
     /// A datagram at the room's port.
     pub fn handle_room(&mut self, datagram: &[u8], from: SocketAddr, now: Instant) {
         self.in_room(|room| room.handle_datagram(from, datagram, now));
@@ -180,6 +203,10 @@ impl Leg {
         if self.presses && !self.to_phone.presses() {
             self.presses = false;
             self.report(LegMediaEvent::DigitsPressed);
+        }
+        if self.rtcp.is_due(now) {
+            let (rtcp, side) = self.reports(now);
+            rtcp.report(side);
         }
         if now >= self.watch_at {
             self.watch_at = now + WATCH;
@@ -208,9 +235,11 @@ impl Leg {
 
     /// The last words. The sockets go first, so that whoever hears them can have the port.
     pub fn close(mut self: Box<Self>) {
+        let (farewell, side) = self.reports(Instant::now());
+        farewell.goodbye(side);
         let (stats, counts) = (self.stats(), self.packets.take());
-        let Leg { events, rtp, room_socket, .. } = *self;
-        drop((rtp, room_socket));
+        let Leg { events, rtp, rtcp, room_socket, .. } = *self;
+        drop((rtp, rtcp, room_socket));
         let _ = events.send(LegMediaEvent::Packets(counts));
         let _ = events.send(LegMediaEvent::Stats(stats));
         let _ = events.send(LegMediaEvent::Closed);
@@ -269,7 +298,15 @@ impl Leg {
         self.to_phone.negotiated(agreed, now);
         self.packets.negotiated(agreed);
         self.shield = Shield::renewed(self.shield.take(), agreed.srtp.clone());
+        self.rtcp.begin(now);
+        self.codec = Some(agreed.codec);
         self.timed_out = false;
+    }
+
+    /// The reports, and what they need of the rest.
+    fn reports(&mut self, now: Instant) -> (&mut Rtcp, Side<'_>) {
+        let (sent, shield) = (self.to_phone.sent(now), self.shield.as_mut());
+        (&mut self.rtcp, Side { phone: &mut self.from_phone, shield, rtp: &self.rtp, sent, now })
     }
 
     fn key(&mut self, digit: char, now: Instant) {
@@ -328,13 +365,8 @@ impl Leg {
     }
 
     fn stats(&self) -> LegStats {
-        let figures = self.from_phone.figures();
-        LegStats {
-            packets_in: figures.packets,
-            packets_out: self.to_phone.sent(),
-            lost: figures.lost,
-            jitter_ms: figures.jitter_ms,
-        }
+        let sent = self.to_phone.sent(Instant::now());
+        stats::of(self.codec, self.from_phone.figures(), sent.packets, self.rtcp.reports())
     }
 
     /// Nobody listens to a leg that is being torn down.

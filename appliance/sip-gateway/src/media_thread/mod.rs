@@ -11,6 +11,8 @@
 mod leg;
 mod packets;
 mod room_tone;
+mod rtcp;
+mod stats;
 #[cfg(test)]
 mod tests;
 mod worker;
@@ -33,10 +35,17 @@ use tokio::sync::mpsc::UnboundedSender;
 use types::control::LegStats;
 use worker::{Order, Worker};
 
-/// What a leg brings with it.
-pub struct NewLeg {
+/// A leg's sockets towards the phone.
+pub struct PhoneSockets {
     /// Bound to the port that the session description names.
     pub rtp: UdpSocket,
+    /// Bound to the port above it.
+    pub rtcp: UdpSocket,
+}
+
+/// What a leg brings with it.
+pub struct NewLeg {
+    pub phone: PhoneSockets,
     /// Bound to an address that livekit-server can reach.
     pub room_socket: UdpSocket,
     /// Left out, the leg waits for [`LegHandle::join`].
@@ -53,7 +62,7 @@ impl NewLeg {
     pub fn new(
         gateway: &Gateway,
         peer: IpAddr,
-        rtp: UdpSocket,
+        phone: PhoneSockets,
         room_socket: UdpSocket,
         options: Option<JoinOptions>,
         timeout: Option<Duration>,
@@ -65,7 +74,7 @@ impl NewLeg {
             later: timeout.unwrap_or(seconds(gateway.config.rtp.media_timeout_s)),
         };
         let (certificate, source) = (gateway.certificate.clone(), SourcePolicy::Peer(peer));
-        NewLeg { rtp, room_socket, options, certificate, timeouts, source, events }
+        NewLeg { phone, room_socket, options, certificate, timeouts, source, events }
     }
 }
 

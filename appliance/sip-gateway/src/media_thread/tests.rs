@@ -2,7 +2,9 @@ use super::*;
 use livekit::{PublishTrack, RoomCodec};
 use media::codec::G711;
 use media::dtmf::{Event, Keys};
+use media::rtcp::{Block, Compound, Outgoing, Part};
 use media::rtp::{Header, Packet};
+use media::sdp::RtcpPath;
 use std::net::SocketAddr;
 use std::sync::LazyLock;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
@@ -12,7 +14,10 @@ static CERTIFICATE: LazyLock<Certificate> = LazyLock::new(|| Certificate::genera
 /// A phone with a real socket, at a leg whose room is never reached.
 struct Phone {
     socket: UdpSocket,
+    /// Its reports come from here and go to here.
+    reports: UdpSocket,
     gateway: SocketAddr,
+    gateway_reports: SocketAddr,
     leg: Option<LegHandle>,
     events: UnboundedReceiver<LegMediaEvent>,
     sequence: u16,
@@ -21,6 +26,10 @@ struct Phone {
 
 fn loopback() -> UdpSocket {
     UdpSocket::bind("127.0.0.1:0").unwrap()
+}
+
+fn sockets() -> PhoneSockets {
+    PhoneSockets { rtp: loopback(), rtcp: loopback() }
 }
 
 fn options() -> JoinOptions {
@@ -41,11 +50,14 @@ impl Phone {
     }
 
     fn at(options: Option<JoinOptions>, timeouts: MediaTimeouts) -> Phone {
-        let (pool, socket, rtp) = (MediaPool::start(1), loopback(), loopback());
-        socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-        let (gateway, (report, events)) = (rtp.local_addr().unwrap(), unbounded_channel());
+        let (pool, socket, reports, ours) = (MediaPool::start(1), loopback(), loopback(), sockets());
+        for socket in [&socket, &reports] {
+            socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        }
+        let (gateway, gateway_reports) = (ours.rtp.local_addr().unwrap(), ours.rtcp.local_addr().unwrap());
+        let (report, events) = unbounded_channel();
         let leg = pool.add(NewLeg {
-            rtp,
+            phone: ours,
             room_socket: loopback(),
             options,
             certificate: CERTIFICATE.clone(),
@@ -53,7 +65,7 @@ impl Phone {
             source: SourcePolicy::default(),
             events: report,
         });
-        Phone { socket, gateway, leg: Some(leg), events, sequence: 0, _pool: pool }
+        Phone { socket, reports, gateway, gateway_reports, leg: Some(leg), events, sequence: 0, _pool: pool }
     }
 
     fn answered(timeouts: MediaTimeouts) -> Phone {
@@ -74,6 +86,7 @@ impl Phone {
             dtmf_payload_type: Some(101),
             srtp: None,
             remote: self.socket.local_addr().unwrap(),
+            rtcp: Some(RtcpPath::Apart(self.reports.local_addr().unwrap())),
             we_send: true,
             we_receive: true,
             we_hold: false,
@@ -211,6 +224,50 @@ fn a_leg_that_leaves_frees_its_port_before_it_says_so() {
     assert!(stats.packets_in == 1 && stats.packets_out >= 1, "{stats:?}");
     phone.wait_for(|event| matches!(event, LegMediaEvent::Closed).then_some(()));
     UdpSocket::bind(phone.gateway).unwrap();
+    UdpSocket::bind(phone.gateway_reports).unwrap();
+}
+
+#[test]
+fn a_leg_reports_what_it_hears_and_learns_how_it_is_heard() {
+    let mut phone = Phone::answered(MediaTimeouts::default());
+    let ours = phone.receive().0.ssrc;
+    phone.send(0, &[0xFF; 160]);
+    phone.sequence += 1; // lost
+    phone.send(0, &[0xFF; 160]);
+    let mut buffer = [0; 2048];
+    let length = phone.reports.recv(&mut buffer).unwrap();
+    let compound = Compound::parse(&buffer[..length]).unwrap();
+    let Part::Report(report) = &compound.parts[0] else { panic!("{compound:?}") };
+    let heard = report.blocks().next().unwrap();
+    assert_eq!((report.ssrc, heard.ssrc, heard.lost, heard.fraction_lost), (ours, 3, 1, 85));
+    let said = report.sent.unwrap();
+    assert!(said.packets > 0 && said.octets == said.packets * 160, "{said:?}");
+    let block = Block { ssrc: ours, lost: 2, last_report: (said.ntp >> 16) as u32, ..Block::default() };
+    let answer = Outgoing { ssrc: 3, sent: None, block: Some(block), name: "phone", goodbye: false };
+    phone.reports.send_to(&answer.to_bytes(), phone.gateway_reports).unwrap();
+    let forged = Outgoing { block: Some(Block { lost: 9999, ..block }), ..answer };
+    loopback().send_to(&forged.to_bytes(), phone.gateway_reports).unwrap();
+    let far_end = phone.wait_for(|event| match event {
+        LegMediaEvent::Stats(stats) if stats.rtt_ms.is_some() => Some(stats.far_end.clone()),
+        _ => None,
+    });
+    assert_eq!(far_end.map(|far| far.lost), Some(2));
+    phone.leg().leave(DisconnectReason::ClientInitiated);
+    let length = phone.reports.recv(&mut buffer).unwrap();
+    let last = Compound::parse(&buffer[..length]).unwrap().parts.pop();
+    assert!(matches!(&last, Some(Part::Goodbye(bye)) if bye.sources().eq([ours])), "{last:?}");
+}
+
+#[test]
+fn reports_share_the_port_of_audio_where_that_was_agreed_on() {
+    let phone = Phone::new(MediaTimeouts::default());
+    phone.leg().negotiated(Negotiated { rtcp: Some(RtcpPath::Muxed), ..phone.agreed() });
+    let mut buffer = [0; 2048];
+    let report = std::iter::repeat_with(|| {
+        phone.socket.recv_from(&mut buffer).map(|(n, from)| (buffer[..n].to_vec(), from)).unwrap()
+    })
+    .find(|(datagram, _)| media::rtcp::is_rtcp(datagram));
+    assert!(report.is_some_and(|(datagram, from)| from == phone.gateway && Compound::parse(&datagram).is_ok()));
 }
 
 #[test]
@@ -224,7 +281,7 @@ fn a_leg_whose_last_handle_is_dropped_leaves() {
 fn a_leg_that_cannot_be_made_says_so_and_ends() {
     let (report, mut events) = unbounded_channel();
     MediaPool::start(1).add(NewLeg {
-        rtp: loopback(),
+        phone: sockets(),
         room_socket: UdpSocket::bind("0.0.0.0:0").unwrap(),
         options: Some(options()),
         certificate: CERTIFICATE.clone(),

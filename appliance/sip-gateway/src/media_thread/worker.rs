@@ -38,9 +38,10 @@ pub struct Worker {
     buffer: Box<[u8; 2048]>,
 }
 
-/// Which of a leg's sockets; the lowest bit of epoll's data.
+/// Which of a leg's sockets; the lowest two bits of epoll's data.
 const RTP: u64 = 0;
 const ROOM: u64 = 1;
+const RTCP: u64 = 2;
 
 impl Worker {
     pub fn new(orders: Receiver<Order>, count: Arc<AtomicUsize>) -> nix::Result<Worker> {
@@ -108,7 +109,10 @@ impl Worker {
 
     fn add(&mut self, id: u64, mut leg: Box<Leg>) {
         let place = self.legs.iter().position(Option::is_none).unwrap_or(self.legs.len());
-        let watched = self.watch(leg.rtp(), place, RTP).and_then(|()| self.watch(leg.room_socket(), place, ROOM));
+        let watched = self
+            .watch(leg.rtp(), place, RTP)
+            .and_then(|()| self.watch(leg.room_socket(), place, ROOM))
+            .and_then(|()| self.watch(leg.rtcp(), place, RTCP));
         if let Err(error) = watched {
             tracing::error!(%error, "a leg's sockets could not be watched");
             self.count.fetch_sub(1, Ordering::Relaxed);
@@ -123,7 +127,7 @@ impl Worker {
     }
 
     fn watch(&self, socket: &UdpSocket, place: usize, which: u64) -> nix::Result<()> {
-        self.epoll.add(socket, EpollEvent::new(EpollFlags::EPOLLIN, (place as u64) << 1 | which))
+        self.epoll.add(socket, EpollEvent::new(EpollFlags::EPOLLIN, (place as u64) << 2 | which))
     }
 
     /// Closing the sockets ends epoll's interest in them.
@@ -143,10 +147,11 @@ impl Worker {
         };
         let now = Instant::now();
         for event in &self.ready[..ready] {
-            let place = (event.data() >> 1) as usize;
+            let place = (event.data() >> 2) as usize;
             let Some(Some(leg)) = self.legs.get_mut(place) else { continue };
-            match event.data() & 1 {
+            match event.data() & 3 {
                 RTP => read(leg, Leg::rtp, &mut self.buffer, |leg, data, from| leg.handle_phone(data, from, now)),
+                RTCP => read(leg, Leg::rtcp, &mut self.buffer, |leg, data, from| leg.handle_reports(data, from, now)),
                 _ => read(leg, Leg::room_socket, &mut self.buffer, |leg, data, from| leg.handle_room(data, from, now)),
             }
         }

@@ -2,7 +2,10 @@
 //!
 //! One RTP socket with the two halves of `media::phone`, so that a probe hears and speaks as any call of the box does.
 
-use crate::gateway::{Gateway, Port, PortError};
+use crate::{
+    gateway::{Gateway, Port, PortError},
+    media_thread::PhoneSockets,
+};
 use media::{
     codec::{Codec, FRAME, FRAME_TIME, G711, RATE},
     phone::{FromPhone, Heard, MediaTimeouts, SourcePolicy, StreamStart, ToPhone},
@@ -53,9 +56,9 @@ pub struct Heap {
 impl Line {
     /// Hears what comes from where the answer says, or from `peer` if nothing can come from there.
     pub fn open(gateway: &Gateway, peer: IpAddr) -> Result<Line, PortError> {
-        let (socket, port) = gateway.rtp_socket()?;
+        let (PhoneSockets { rtp, .. }, port) = gateway.phone_sockets()?;
         let address = SocketAddr::new(gateway.config.rtp.ip, port.number);
-        let socket = socket.set_nonblocking(true).and_then(|()| UdpSocket::from_std(socket));
+        let socket = rtp.set_nonblocking(true).and_then(|()| UdpSocket::from_std(rtp));
         let start =
             StreamStart { ssrc: rand::random(), sequence: rand::random::<u16>() >> 1, timestamp: rand::random() };
         Ok(Line {

@@ -300,7 +300,14 @@ impl Bed {
     }
 
     pub async fn leg_ended(&self, lk_call_id: &str, cause: LegEndCause, sip_code: Option<u16>) {
-        let stats = LegStats { packets_in: 500, packets_out: 500, lost: 5, jitter_ms: 2.0 };
+        let stats = LegStats {
+            packets_in: 500,
+            packets_out: 500,
+            lost: 5,
+            jitter_ms: 2.0,
+            mos: Some(4.2),
+            ..LegStats::default()
+        };
         let end = LegEnd { cause, sip_code, detail: String::new(), stats };
         self.event(Event::LegEnded { lk_call_id: lk_call_id.into(), end }).await;
     }
