@@ -82,7 +82,7 @@ async def no_room(box):
         return not (await livekit.room.list_rooms(api.ListRoomsRequest())).rooms
 
 
-async def test_a_call_whose_room_stays_lost_ends_with_a_reason(own_box):
+async def test_a_call_whose_room_stays_lost_ends_with_a_reason_and_leaves_nothing(own_box):
     box = await asyncio.to_thread(own_box, "--rejoin", "3")
     async with phone_to_phone(box) as (number, call, at_desk):
         await asyncio.to_thread(box.crash, "livekit-server")
@@ -93,6 +93,7 @@ async def test_a_call_whose_room_stays_lost_ends_with_a_reason(own_box):
         record = await box.ended_call(number)
         assert record["end_reason"] == "failed" and all(leg["state"] == "ended" for leg in record["legs"])
         await becomes_whole(box, "livekit-server")
+        await eventually(lambda: no_room(box), 30, "no room is left")
 
 
 async def test_redis_can_be_killed_in_a_call_and_the_next_call_works(own_box):

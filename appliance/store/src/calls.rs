@@ -268,6 +268,12 @@ pub fn unfinished(conn: &Connection) -> Result<Vec<Call>, StoreError> {
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
+/// Was this a room of calls, of which none goes on?
+pub fn is_room_over(conn: &Connection, room: &str) -> Result<bool, StoreError> {
+    let sql = "SELECT coalesce(min(state = 'ended'), false) FROM call WHERE room = ?1";
+    Ok(conn.query_row(sql, [room], |row| row.get(0))?)
+}
+
 /// How many customers' calls go on.
 pub fn count_unfinished(conn: &Connection) -> Result<u32, StoreError> {
     let sql = "SELECT count(*) FROM call JOIN tenant ON tenant.id = call.tenant_id
@@ -373,6 +379,20 @@ mod tests {
             assert_eq!(legs::of_call(tx, call.id).unwrap(), [leg.clone()]);
             assert_eq!(legs::find_by_lk(tx, "SCL_1").unwrap(), Some(leg));
             assert_eq!(unfinished(tx).unwrap(), [call]);
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn a_room_is_over_when_none_of_its_calls_goes_on() {
+        with_db(|tx| {
+            assert!(!is_room_over(tx, "room").unwrap(), "it is none of ours");
+            let (mut first, second) = (call(tenant(tx)), call(tenant(tx)));
+            first.state = CallState::Ended;
+            put(tx, &first, &[]).unwrap();
+            assert!(is_room_over(tx, "room").unwrap());
+            put(tx, &second, &[]).unwrap();
+            assert!(!is_room_over(tx, "room").unwrap());
         })
         .await;
     }

@@ -15,6 +15,7 @@ mod http;
 mod inbound;
 pub mod ingest;
 mod live;
+mod lost_room;
 mod outbound;
 mod phone;
 mod restart;

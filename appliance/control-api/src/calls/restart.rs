@@ -2,12 +2,13 @@
 //!
 //! [`start`] takes the unfinished calls up again, timers included, before any news comes in.
 //! [`reconcile`] compares them with what the gateway and LiveKit have: a phone that is gone ends its
-//! call, after a moment in which the gateway's spool may still say why.
+//! call, after a moment in which the gateway's spool may still say why. Who else is left: `lost_room`.
 
 use super::{
     actor::{self, Handle},
     ingest::GATEWAY,
     live::Live,
+    lost_room,
 };
 use crate::app::App;
 use anyhow::Context;
@@ -71,12 +72,17 @@ pub async fn reconcile(app: &App) -> anyhow::Result<()> {
     let restarted = last.is_some_and(|last| last != health.instance);
     let reason = if restarted { EndReason::GatewayRestart } else { EndReason::Completed };
     for Known { handle, legs, room } in known {
-        let gone: Vec<String> = legs.into_iter().filter(|leg| !present.contains(leg)).collect();
-        let room_gone = room.is_some_and(|room| !rooms.contains(&room));
+        let (held, gone): (Vec<_>, Vec<_>) = legs.into_iter().partition(|leg| present.contains(leg));
+        if !held.is_empty() {
+            tokio::spawn(lost_room::look(app.clone(), handle.clone()));
+        }
+        // The gateway takes its phones back into a room that is gone.
+        let room_gone = held.is_empty() && room.is_some_and(|room| !rooms.contains(&room));
         if !gone.is_empty() || room_gone {
             tokio::spawn(end_later(handle, gone, room_gone, reason));
         }
     }
+    lost_room::close_ghosts(app, livekit, &rooms).await?;
     hang_up_strays(app, &present).await
 }
 

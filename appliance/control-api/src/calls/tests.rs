@@ -2,6 +2,7 @@
 
 mod bed;
 mod desk_phone;
+mod lost_room;
 
 use axum::{
     body::Body,

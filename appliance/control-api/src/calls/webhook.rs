@@ -6,6 +6,7 @@
 use super::{
     actor::Handle,
     inbound::{self, Arrival},
+    lost_room,
     restart::{SPOOL_PATIENCE, open_phones},
 };
 use crate::{
@@ -131,9 +132,12 @@ async fn is_back(app: &App, room: &str, identity: &str) -> bool {
     matches!(livekit.api.find_participant(room, identity).await, Ok(Some(_)))
 }
 
-/// Somebody else closed the room, or everybody left it.
+/// Somebody else closed the room, or everybody left it; a phone that the gateway keeps may be on its way back.
 async fn room_finished(app: &App, room: &str) {
-    if let Some(handle) = app.calls.find_by_room(room) {
+    let Some(handle) = app.calls.find_by_room(room) else { return };
+    if keeps_a_phone(app, &handle).await {
+        tokio::spawn(lost_room::look(app.clone(), handle));
+    } else {
         handle
             .tell(|live| {
                 let browser = live.party(0).is_some_and(|leg| leg.lk_call_id.is_none());
@@ -143,4 +147,10 @@ async fn room_finished(app: &App, room: &str) {
             })
             .await;
     }
+}
+
+async fn keeps_a_phone(app: &App, handle: &Handle) -> bool {
+    let open = handle.tell(|live| open_phones(live)).await.unwrap_or_default();
+    let present: Vec<LegView> = app.gateway.get("/v1/legs").await.unwrap_or_default();
+    present.iter().any(|leg| leg.state != LegState::Ended && open.contains(&leg.lk_call_id))
 }
