@@ -32,6 +32,8 @@ async def test_a_message_comes_by_tls_and_srtp_as_it_was_spoken(box, tmp_path):
         await eventually(lambda: asyncio.to_thread(box.calls, number, state="active"), 30, phone.said)
         await eventually(lambda: (file := phone.heard()) and file.stat().st_size > 8000 * 2 * 8, 40, phone.said)
     call = await box.ended_call(number, 40)
+    stats = call["legs"][0]["stats"]
+    assert stats["rtt_ms"] is not None and stats["far_end"] is not None, f"encrypted reports went both ways: {stats}"
     message = await stored_message(box, call["id"])
     assert seconds_of(440, await asyncio.to_thread(wav_of, box, message)) > 2
     assert max(abs(int(sample)) for sample in read_wav(phone.heard().read_bytes())[0]) > 1000, "the greeting was heard"

@@ -11,6 +11,8 @@ import random
 import struct
 import time
 
+from rtcp import Reports, is_rtcp
+
 RATE = 8000
 FRAME = 160
 PTIME = 0.020
@@ -78,13 +80,22 @@ class Media(asyncio.DatagramProtocol):
         self._source, self._done = None, None
         self._seq, self._stamp, self._ssrc = random.getrandbits(15), random.getrandbits(30), random.getrandbits(32)
         self._task, self._pressing = None, False
-        self.sent = 0
+        self.sent, self.dropped = 0, []
+        self.drop_every = None  # every n-th frame is lost on the way: its number is in `dropped`
+        self.reports = Reports(self)
 
     async def open(self):
+        """Takes a port for audio and the one above it for reports."""
         loop = asyncio.get_running_loop()
-        self.transport, _ = await loop.create_datagram_endpoint(lambda: self, local_addr=(self.host, 0))
-        self.port = self.transport.get_extra_info("sockname")[1]
-        return self
+        while True:
+            self.transport, _ = await loop.create_datagram_endpoint(lambda: self, local_addr=(self.host, 0))
+            self.port = self.transport.get_extra_info("sockname")[1]
+            try:
+                above = (self.host, self.port + 1)
+                self.reports.transport, _ = await loop.create_datagram_endpoint(lambda: self.reports, local_addr=above)
+                return self
+            except (OSError, OverflowError):
+                self.transport.close()  # somebody else has it
 
     def start(self, peer):
         """Sends to `peer` from now on: what is played, silence otherwise."""
@@ -96,12 +107,15 @@ class Media(asyncio.DatagramProtocol):
         if self._task:
             self._task.cancel()
         self.transport.close()
+        self.reports.transport.close()
 
     # --- hearing ---------------------------------------------------------------------------------
 
     def datagram_received(self, data, addr):
         if len(data) < 12 or data[0] >> 6 != 2:
             return
+        if is_rtcp(data):
+            return self.reports.take(data, muxed=True)
         kind, seq, stamp = data[1] & 0x7F, *struct.unpack_from("!HI", data, 2)
         seq = self._extended(seq)
         self._seen.add(seq)
@@ -134,6 +148,10 @@ class Media(asyncio.DatagramProtocol):
         if seconds is not None:
             order = order[-int(seconds / PTIME) :]
         return [sample for seq in order for sample in self.frames[seq]]
+
+    @property
+    def ssrc(self):
+        return self._ssrc
 
     @property
     def lost(self):
@@ -181,7 +199,9 @@ class Media(asyncio.DatagramProtocol):
     def _packet(self, kind, payload, stamp, marker=False):
         head = struct.pack("!BBHII", 0x80, kind | (0x80 if marker else 0), self._seq & 0xFFFF, stamp & 0xFFFFFFFF, self._ssrc)
         self._seq += 1
-        if self.peer and not self.transport.is_closing():
+        if self.drop_every and self._seq % self.drop_every == 0:
+            self.dropped.append(self._seq - 1)
+        elif self.peer and not self.transport.is_closing():
             self.transport.sendto(head + payload, self.peer)
 
     async def press(self, digits, length=0.1, pause=0.1):

@@ -24,11 +24,13 @@ class Phone(asyncio.DatagramProtocol):
     challenge's fields plus "user" and "password": an INVITE that does not meet it gets 407.
     `refer` scripts a transfer: the code that REFER gets and the (delay, status line) of each NOTIFY.
     `says` are more headers of its INVITEs and of its 200.
+    `attributes` are more lines of its offers, such as "rtcp-mux".
     """
 
-    def __init__(self, user="+31612345678", password=None, host="127.0.0.1", transport="udp", laws=("PCMU", "PCMA")):
+    def __init__(self, user="+31612345678", password=None, host="127.0.0.1", transport="udp", laws=("PCMU", "PCMA"), attributes=()):
         self.user, self.password, self.host, self.kind = user, password, host, transport
         self.laws = [LAWS[name] for name in laws]
+        self.attributes = attributes
         self.calls, self.requests = {}, []
         self.taken = asyncio.Queue()
         self.incoming, self.challenge, self.says = "answer", None, []
@@ -424,7 +426,8 @@ class Call:
         lines = ["v=0", f"o=- 4711 {self.version} IN IP4 {self.phone.host}", "s=-", f"c=IN IP4 {self.phone.host}", "t=0 0",
                  f"m=audio {self.media.port} RTP/AVP {' '.join(str(law.number) for law in laws)} {digit}",
                  *(f"a=rtpmap:{law.number} {law.name}/8000" for law in laws),
-                 f"a=rtpmap:{digit} telephone-event/8000", f"a=fmtp:{digit} 0-15", "a=ptime:20", f"a={direction}", ""]
+                 f"a=rtpmap:{digit} telephone-event/8000", f"a=fmtp:{digit} 0-15", "a=ptime:20", f"a={direction}",
+                 *(f"a={attribute}" for attribute in self.phone.attributes), ""]
         return "\r\n".join(lines)
 
     def _take(self, sdp):
@@ -440,5 +443,6 @@ class Call:
             self.media.digit_type = int(digits.group(1))
         direction = re.search(r"^a=(sendrecv|sendonly|recvonly|inactive)\s*$", sdp, re.M)
         self.direction = direction.group(1) if direction else "sendrecv"
+        self.media.reports.muxed = bool(re.search(r"^a=rtcp-mux\s*$", sdp, re.M))
         self.media.sends = self.direction in ("sendrecv", "recvonly")
         self.media.start((host.group(1), int(audio.group(1))))

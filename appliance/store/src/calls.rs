@@ -373,7 +373,14 @@ mod tests {
             put(tx, &call, &[leg.clone()]).unwrap();
             call.state = CallState::Active;
             leg.state = LegState::Active;
-            leg.stats = Some(Stats { packets: 50, lost: 1, jitter_ms: 2.5, mos: 4.3 });
+            leg.stats = Some(Stats {
+                packets: 50,
+                lost: 1,
+                jitter_ms: Some(2.5),
+                mos: None,
+                rtt_ms: Some(31.0),
+                far_end: Some(FarEnd { lost: 2, jitter_ms: 1.5, mos: 4.3 }),
+            });
             put(tx, &call, &[leg.clone()]).unwrap();
             assert_eq!(crate::find::<Call>(tx, call.tenant_id, &call.id).unwrap(), call);
             assert_eq!(legs::of_call(tx, call.id).unwrap(), [leg.clone()]);
@@ -397,7 +404,7 @@ mod tests {
         .await;
     }
 
-    use crate::legs::Stats;
+    use crate::legs::{FarEnd, Stats};
 
     #[tokio::test]
     async fn a_call_has_one_cdr_and_is_metered_once() {

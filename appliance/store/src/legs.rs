@@ -16,13 +16,28 @@ crate::choices! {
     Direction { Inbound = "inbound", Outbound = "outbound" }
 }
 
-/// Media figures of a SIP leg, as received from the phone.
+/// Media figures of a SIP leg, as received from the phone. What is not known is null.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Stats {
     pub packets: u64,
     pub lost: u64,
+    /// RFC 3550 interarrival jitter.
+    pub jitter_ms: Option<f64>,
+    /// How the phone sounds here, 1 (bad) to 4.41: estimated from loss, jitter and delay (ITU-T G.107).
+    pub mos: Option<f64>,
+    /// To the phone and back, mean over the call, where the phone sends RTCP.
+    #[serde(default)]
+    pub rtt_ms: Option<f64>,
+    /// How we sound at the phone, where it says so by RTCP.
+    #[serde(default)]
+    pub far_end: Option<FarEnd>,
+}
+
+/// The phone's own figures of what it hears, by its last report.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct FarEnd {
+    pub lost: u64,
     pub jitter_ms: f64,
-    /// Estimated from loss and jitter (ITU-T G.107), 1 to 4.5.
     pub mos: f64,
 }
 

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use store::{
     StoreError, Transaction,
     calls::{Call, CallState},
-    legs::{Leg, LegKind, LegState, Stats},
+    legs::{FarEnd, Leg, LegKind, LegState, Stats},
 };
 use types::{
     EndReason, LegId, TrunkId, UserId,
@@ -453,20 +453,16 @@ pub fn end_leg(leg: &mut Leg, end: &LegEnd) {
     leg.stats = (end.stats.packets_in + end.stats.packets_out > 0).then(|| figures(&end.stats));
 }
 
+/// Jitter is between packets, so there must be two.
 fn figures(stats: &LegStats) -> Stats {
-    let expected = stats.packets_in + stats.lost;
-    let loss = if expected == 0 { 0.0 } else { stats.lost as f64 / expected as f64 };
-    Stats { packets: stats.packets_in, lost: stats.lost, jitter_ms: stats.jitter_ms, mos: mos(loss, stats.jitter_ms) }
-}
-
-/// ITU-T G.107 for G.711 with concealment (Bpl 25.1), 60 ms of fixed delay and a jitter buffer of twice the jitter.
-fn mos(loss: f64, jitter_ms: f64) -> f64 {
-    let delay = 60.0 + 2.0 * jitter_ms;
-    let late = if delay > 177.3 { 0.11 * (delay - 177.3) } else { 0.0 };
-    let percent = loss * 100.0;
-    let rating = (93.2 - (0.024 * delay + late) - 95.0 * percent / (percent + 25.1)).clamp(0.0, 100.0);
-    let mos = 1.0 + 0.035 * rating + rating * (rating - 60.0) * (100.0 - rating) * 7e-6;
-    (mos.clamp(1.0, 4.5) * 100.0).round() / 100.0
+    Stats {
+        packets: stats.packets_in,
+        lost: stats.lost,
+        jitter_ms: (stats.packets_in > 1).then_some(stats.jitter_ms),
+        mos: stats.mos,
+        rtt_ms: stats.rtt_ms,
+        far_end: stats.far_end.as_ref().map(|far| FarEnd { lost: far.lost, jitter_ms: far.jitter_ms, mos: far.mos }),
+    }
 }
 
 /// What the end of a leg means for its call.
@@ -496,11 +492,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_clean_line_is_good_and_a_lossy_one_is_not() {
-        assert!(mos(0.0, 1.0) > 4.3);
-        assert!(mos(0.01, 5.0) > 4.0);
-        assert!((1.0..3.0).contains(&mos(0.20, 30.0)));
-        assert!(mos(1.0, 10_000.0) >= 1.0);
+    fn what_the_gateway_does_not_know_of_a_leg_stays_unknown() {
+        let silent = figures(&LegStats { packets_out: 500, ..LegStats::default() });
+        assert_eq!(
+            (silent.packets, silent.lost, silent.jitter_ms, silent.mos, silent.rtt_ms),
+            (0, 0, None, None, None)
+        );
+        assert_eq!(silent.far_end, None);
+        let far_end = Some(types::control::FarEnd { lost: 3, jitter_ms: 1.5, mos: 4.1 });
+        let known =
+            figures(&LegStats { packets_in: 2, mos: Some(4.2), rtt_ms: Some(30.0), far_end, ..LegStats::default() });
+        assert_eq!((known.jitter_ms, known.mos, known.rtt_ms), (Some(0.0), Some(4.2), Some(30.0)));
+        assert_eq!(known.far_end, Some(FarEnd { lost: 3, jitter_ms: 1.5, mos: 4.1 }));
     }
 
     fn end(cause: LegEndCause, sip_code: Option<u16>) -> LegEnd {

@@ -98,7 +98,7 @@ async fn anna_answers_in_her_browser_and_the_caller_hangs_up() {
     assert_eq!((&ended["state"], &ended["end_reason"]), (&json!("ended"), &json!("caller_hangup")));
     assert_eq!(ended["legs"][0]["codec"], "PCMU");
     assert_eq!(ended["legs"][0]["stats"]["packets"], 500);
-    assert!(ended["legs"][0]["stats"]["mos"].as_f64().unwrap() > 3.5);
+    assert_eq!(ended["legs"][0]["stats"]["mos"], 4.2);
     let deleted = bed.livekit.asked("RoomService/DeleteRoom").await;
     assert_eq!(DeleteRoomRequest::decode(deleted).unwrap().room, "room-1");
     assert_eq!(bed.count("cdr").await, 1);
