@@ -7,6 +7,7 @@ Standard library only.
 
 import asyncio
 import re
+from urllib.parse import quote
 
 import digest
 from media import LAWS, PCMU, Media
@@ -245,7 +246,7 @@ class Call:
         self.media = Media(phone.host, phone.laws[0])
         self.final = asyncio.get_running_loop().create_future()
         self.ringing, self.ended = asyncio.Event(), asyncio.Event()
-        self.provisional, self.refers, self.answer_message = [], [], None
+        self.provisional, self.refers, self.notified, self.answer_message = [], [], [], None
         self.answered, self.direction, self.version = False, "sendrecv", 1
 
     def close(self):
@@ -371,6 +372,8 @@ class Call:
             self.refers.append(uri_of(request.get("refer-to")))
             await self._referred(request, peer)
         else:
+            if request.method == "NOTIFY":
+                self.notified.append((request.get("subscription-state").split(";")[0], request.body.strip()))
             await self.phone.reply(request, 200, peer)
 
     async def _referred(self, request, peer):
@@ -398,6 +401,17 @@ class Call:
         if answer.status == 200:
             self._take(answer.body)
         return answer.status, self.direction
+
+    async def refer(self, to, instead_of=None):
+        """Asks that `to` takes our place, or whoever another call of ours is with; the status of the answer."""
+        replaces = f"?Replaces={quote(instead_of.as_seen_there())}" if instead_of else ""
+        uri = f"<sip:{quote(to)}@{self.peer[0]}:{self.peer[1]}{replaces}>"
+        request = self._message("REFER", [("Refer-To", uri), ("Referred-By", self.local.split(";tag")[0])])
+        return (await self.phone.transact(request, self.peer, limit=10.0)).status
+
+    def as_seen_there(self):
+        """A Replaces value (RFC 3891): the tags are those of the one who reads it."""
+        return f"{self.id};to-tag={param(self.remote, 'tag')};from-tag={param(self.local, 'tag')}"
 
     async def press(self, digits):
         await self.media.press(digits)

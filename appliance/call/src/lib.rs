@@ -7,10 +7,11 @@
 //! Which rule matched: `dialplan::evaluate`. Who feeds and drains it: `control-api::calls`.
 
 mod extension;
+mod hand_over;
 mod machine;
 mod message;
 mod step;
 
 pub use extension::{Extension, Kind, Onward, Ring, TimeoutAction};
 pub use machine::Call;
-pub use message::{Failure, Input, Output, Party, State};
+pub use message::{Failure, Heir, Input, Output, Party, State};

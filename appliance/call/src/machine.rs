@@ -18,23 +18,29 @@ const REPORT_PATIENCE: Duration = Duration::from_secs(10);
 /// LiveKit gives a REFER 30 s.
 const REFER_PATIENCE: Duration = Duration::from_secs(40);
 /// Ringing a number that a refused REFER named.
-const BRIDGE_TIMEOUT: Duration = Duration::from_secs(60);
+pub(crate) const BRIDGE_TIMEOUT: Duration = Duration::from_secs(60);
 /// Extension after extension: more is a loop.
 const MOST_HOPS: u8 = 5;
 
 /// One call, from the first word on it to the last.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Call {
-    direction: Direction,
-    step: Step,
+    pub(crate) direction: Direction,
+    pub(crate) step: Step,
     /// The caller has got 200 OK, or is a browser in the room.
-    connected: bool,
+    pub(crate) connected: bool,
     /// Nothing can be said to the caller any more.
     caller_gone: bool,
-    held: Vec<Party>,
-    hops: u8,
+    pub(crate) held: Vec<Party>,
+    /// Who is being replaced.
+    #[serde(default)]
+    pub(crate) handing_over: Option<Party>,
+    /// It was handed over once: it is talked in, whatever is tried.
+    #[serde(default)]
+    pub(crate) handed_over: bool,
+    pub(crate) hops: u8,
     next_party: u16,
-    ended: Option<EndReason>,
+    pub(crate) ended: Option<EndReason>,
     #[serde(skip)]
     outputs: VecDeque<Output>,
 }
@@ -56,6 +62,8 @@ impl Call {
             connected,
             caller_gone: false,
             held: Vec::new(),
+            handing_over: None,
+            handed_over: false,
             hops: 0,
             next_party: 1,
             ended: None,
@@ -66,6 +74,7 @@ impl Call {
     pub fn state(&self) -> State {
         let talking = self.connected
             && match self.step {
+                _ if self.handed_over => true,
                 Step::Talking { .. } | Step::Working { .. } | Step::Finishing { .. } => true,
                 // The caller of an inbound call may be connected while the next one rings.
                 Step::Ringing(_) | Step::Referring { .. } => self.direction == Direction::Inbound,
@@ -149,7 +158,7 @@ impl Call {
             Input::NotFound(_) => self.broken("extension_not_found"),
             Input::CallerAnswered => self.caller_answered(),
             Input::Cancelled => self.caller_left(EndReason::Cancelled, now),
-            Input::PartyRinging(_) => {}
+            Input::PartyRinging(_) => self.report(180),
             Input::PartyAnswered(party) => self.answered(party, now),
             Input::PartyFailed(party, failure) => self.failed(party, failure, now),
             Input::HungUp(party) => self.hung_up(party, now),
@@ -161,7 +170,9 @@ impl Call {
             Input::VoicemailRecorded => self.reported(Job::Voicemail, EndReason::Voicemail),
             Input::MessagePlayed => self.reported(Job::Message, EndReason::MessagePlayed),
             Input::ReferAccepted => self.referred(EndReason::Forwarded),
-            Input::Transferred => self.referred(EndReason::Transferred),
+            Input::Transferred(party) => self.transferred(party),
+            Input::HandOver { by, to } => self.hand_over(by, to, now),
+            Input::Joined => self.end(EndReason::Transferred),
             Input::ReferRejected { code } => self.refer_rejected(code, now),
             Input::Lost(party, reason) => self.lost(party, reason, now),
             Input::Broken { code } => self.broken(code),
@@ -184,7 +195,7 @@ impl Call {
         }
     }
 
-    fn look(&mut self, extension: ExtensionId) {
+    pub(crate) fn look(&mut self, extension: ExtensionId) {
         self.hops += 1;
         if self.hops > MOST_HOPS {
             return self.broken("too_many_hops");
@@ -234,7 +245,13 @@ impl Call {
         }
     }
 
-    fn ring(&mut self, rings: Vec<Ring>, timeout: Duration, extension: Option<Box<Extension>>, now: Duration) {
+    pub(crate) fn ring(
+        &mut self,
+        rings: Vec<Ring>,
+        timeout: Duration,
+        extension: Option<Box<Extension>>,
+        now: Duration,
+    ) {
         if rings.is_empty() {
             return self.fall_through(EndReason::NoAnswer, None, extension, now);
         }
@@ -254,6 +271,9 @@ impl Call {
     }
 
     fn refer(&mut self, to: Destination, now: Duration) {
+        if self.handed_over {
+            return self.ring(vec![Ring::Outside { to, extension: None }], BRIDGE_TIMEOUT, None, now);
+        }
         self.out(if self.connected { Output::Refer { to: to.clone() } } else { Output::AnswerCaller });
         self.step = Step::Referring { to, until: now + REFER_PATIENCE };
     }
@@ -277,6 +297,7 @@ impl Call {
         let losers: Vec<_> = group.open().filter(|open| *open != party).collect();
         let extension = group.extension.clone();
         self.outputs.extend(losers.into_iter().map(Output::Cancel));
+        self.succeed();
         self.step = Step::Talking { party, extension, until: Some(now + JOIN_PATIENCE) };
     }
 
@@ -331,6 +352,9 @@ impl Call {
             let reason = if ringing { EndReason::Cancelled } else { EndReason::CallerHangup };
             return self.caller_left(reason, now);
         }
+        if self.handing_over == Some(party) {
+            return self.forget(party); // it does not wait for the outcome
+        }
         match &self.step {
             Step::Ringing(group) if group.rings(party) => self.failed(party, Failure::Sip(480), now),
             Step::Talking { party: talking, .. } if *talking == party => match self.connected {
@@ -350,6 +374,7 @@ impl Call {
     /// Somebody who leaves a message hangs up when done: the recording decides the reason.
     fn caller_left(&mut self, reason: EndReason, now: Duration) {
         self.caller_gone = true;
+        self.leave_behind();
         match self.step {
             Step::Working { job: job @ Job::Voicemail, until: None, .. } if self.connected => {
                 self.step = Step::Finishing { job, until: now + REPORT_PATIENCE, reason };
@@ -362,13 +387,18 @@ impl Call {
     fn lost(&mut self, party: Party, reason: EndReason, now: Duration) {
         match party {
             Party::CALLER => self.caller_left(reason, now),
-            _ => self.end(reason),
+            _ if self.handing_over == Some(party) => self.forget(party),
+            _ => {
+                self.leave_behind();
+                self.end(reason);
+            }
         }
     }
 
     fn job_started(&mut self) {
         if let Step::Working { until, .. } = &mut self.step {
             *until = None;
+            self.succeed();
         }
     }
 
@@ -388,7 +418,7 @@ impl Call {
         }
     }
 
-    fn referred(&mut self, reason: EndReason) {
+    pub(crate) fn referred(&mut self, reason: EndReason) {
         let forwarding = matches!(self.step, Step::Referring { .. });
         self.caller_gone = self.direction == Direction::Inbound;
         self.end(if forwarding { EndReason::Forwarded } else { reason });
@@ -402,6 +432,7 @@ impl Call {
     }
 
     fn hang_up(&mut self) {
+        self.leave_behind();
         let reason = match (self.state(), self.direction) {
             (State::Active | State::Held, _) => EndReason::Completed,
             (_, Direction::Outbound) => EndReason::Cancelled,
@@ -443,6 +474,9 @@ impl Call {
     }
 
     fn end_with(&mut self, reason: EndReason, far_code: Option<u16>, code: Option<&'static str>) {
+        if let Some(by) = self.handing_over.take() {
+            return self.take_back(by, far_code.or(reason.sip_code()).unwrap_or(480));
+        }
         let told = match (self.direction, self.connected) {
             (Direction::Inbound, false) => Some(reason.sip_code().unwrap_or(480)),
             _ => None,
@@ -459,6 +493,10 @@ impl Call {
             Some(code) => self.out(Output::RejectCaller { code }),
             None => self.out(Output::HangUp(Party::CALLER)),
         }
+        self.drop_others();
+    }
+
+    pub(crate) fn drop_others(&mut self) {
         let others: Vec<_> = match &self.step {
             Step::Ringing(group) => group.open().map(Output::Cancel).collect(),
             Step::Talking { party, .. } | Step::Working { party, .. } => vec![Output::HangUp(*party)],
@@ -467,13 +505,13 @@ impl Call {
         self.outputs.extend(others);
     }
 
-    fn new_party(&mut self) -> Party {
+    pub(crate) fn new_party(&mut self) -> Party {
         let party = Party(self.next_party);
         self.next_party += 1;
         party
     }
 
-    fn out(&mut self, output: Output) {
+    pub(crate) fn out(&mut self, output: Output) {
         self.outputs.push_back(output);
     }
 }

@@ -79,8 +79,15 @@ pub enum Input {
     ReferRejected {
         code: Option<u16>,
     },
-    /// A transfer that a person asked for succeeded.
-    Transferred,
+    /// The phone of this party was sent elsewhere, or has handed the call over.
+    Transferred(Party),
+    /// A party wants another to take its place; it stays until that one is there.
+    HandOver {
+        by: Party,
+        to: Heir,
+    },
+    /// Whoever this call was about has gone on in another call.
+    Joined,
     /// A leg is gone for a reason that lies with nobody in the call.
     Lost(Party, EndReason),
     /// What was asked for cannot be done at all; `code` says why.
@@ -91,6 +98,13 @@ pub enum Input {
     HangUp,
     /// Time passed; send it when [`crate::Call::deadline`] is reached.
     Tick,
+}
+
+/// Who is to take the place of a party.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Heir {
+    Extension(ExtensionId),
+    Outside(Destination),
 }
 
 /// Why a party could not be reached.
@@ -156,6 +170,14 @@ pub enum Output {
     AnswerCaller,
     Refer {
         to: Destination,
+    },
+    /// The caller hands over: from now on this party is the caller, and the caller bears its number.
+    Swap(Party),
+    /// The party that hands over hears how it goes: the SIP code of whoever is called. After a 2xx it leaves, after a
+    /// refusal it has its call back.
+    Report {
+        party: Party,
+        code: u16,
     },
     /// Only while the caller is not connected.
     RejectCaller {

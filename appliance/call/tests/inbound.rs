@@ -2,7 +2,7 @@
 
 mod story;
 
-use call::{Failure, Input, Kind, Onward, Output, Party, Ring, State, TimeoutAction};
+use call::{Failure, Heir, Input, Kind, Onward, Output, Party, Ring, State, TimeoutAction};
 use dialplan::Action;
 use proptest::prelude::*;
 use std::time::Duration;
@@ -296,7 +296,7 @@ fn forwarded() -> Story {
 fn a_forward_that_the_carrier_accepts_takes_the_caller_away() {
     assert_eq!(forwarded().say(Input::ReferAccepted), [ended(EndReason::Forwarded, None)]);
     assert_eq!(
-        forwarded().say(Input::Transferred),
+        forwarded().say(Input::Transferred(Party::CALLER)),
         [ended(EndReason::Forwarded, None)],
         "the gateway's event may be first"
     );
@@ -385,14 +385,16 @@ fn any_input() -> impl Strategy<Value = Input> {
         party.clone().prop_map(Input::HungUp),
         party.clone().prop_map(Input::Held),
         party.clone().prop_map(Input::Unheld),
-        party.prop_map(|party| Input::Lost(party, EndReason::MediaTimeout)),
+        party.clone().prop_map(|party| Input::Lost(party, EndReason::MediaTimeout)),
+        party.clone().prop_map(Input::Transferred),
+        party.prop_map(|by| Input::HandOver { by, to: Heir::Outside("+3161234".parse().unwrap()) }),
+        Just(Input::Joined),
         Just(Input::JobStarted),
         Just(Input::JobFailed),
         Just(Input::VoicemailRecorded),
         Just(Input::MessagePlayed),
         Just(Input::ReferAccepted),
         Just(Input::ReferRejected { code: Some(603) }),
-        Just(Input::Transferred),
         Just(Input::HangUp),
     ]
 }

@@ -15,7 +15,9 @@ use axum::{
     routing::{get, post},
 };
 use serde::Serialize;
-use types::control::{Admission, AdmissionRequest, EventBatch, EventsAccepted, LegView};
+use types::control::{
+    Admission, AdmissionRequest, EventBatch, EventsAccepted, LegView, ReferralAnswer, ReferralRequest,
+};
 
 /// A spool that grew while we were away comes in batches of some hundred events.
 const LARGEST_BATCH: usize = 8 << 20;
@@ -24,6 +26,7 @@ pub fn router(app: App) -> Router {
     Router::new()
         .route("/internal/v1/health", get(|| async { StatusCode::NO_CONTENT }))
         .route("/internal/v1/admission", post(admission))
+        .route("/internal/v1/referral", post(referral))
         .route("/internal/v1/events", post(events))
         .route("/internal/v1/claim", get(claim::find).post(claim::create))
         .route("/internal/v1/activity", get(activity))
@@ -34,6 +37,10 @@ pub fn router(app: App) -> Router {
 
 async fn admission(State(app): State<App>, Json(request): Json<AdmissionRequest>) -> Json<Admission> {
     Json(calls::admit(&app, request).await)
+}
+
+async fn referral(State(app): State<App>, Json(request): Json<ReferralRequest>) -> Json<ReferralAnswer> {
+    Json(calls::refer(&app, request).await)
 }
 
 /// An error makes the sender keep its events and come again.

@@ -21,8 +21,8 @@ use tokio_util::sync::CancellationToken;
 use types::{
     ExtensionId, TrunkId,
     control::{
-        Dtmf, GatewayHealth, LegView, OptionsAnswer, OptionsRequest, PhoneAccount, PhoneContact, PhoneSet, Refusal,
-        RegistrationSet, RegistrationView, Reject,
+        Dtmf, GatewayHealth, LegView, Move, OptionsAnswer, OptionsRequest, PhoneAccount, PhoneContact, PhoneSet,
+        Refusal, RegistrationSet, RegistrationView, Reject, Report,
     },
     network::Addresses,
     probe::{ProbeReport, ProbeRequest},
@@ -51,6 +51,8 @@ fn router(gateway: Arc<Gateway>) -> Router {
         .route("/v1/legs/{id}/hold", post(hold))
         .route("/v1/legs/{id}/unhold", post(unhold))
         .route("/v1/legs/{id}/dtmf", post(dtmf))
+        .route("/v1/legs/{id}/report", post(report))
+        .route("/v1/legs/{id}/move", post(move_leg))
         .route("/v1/registrations", get(registrations).put(set_registrations))
         .route("/v1/registrations/{trunk}/refresh", post(refresh))
         .route("/v1/phones", put(set_phones))
@@ -105,6 +107,14 @@ async fn dtmf(State(gateway): App, Path(id): Path<String>, Json(body): Json<Dtmf
         return Outcome(Err(CommandError::Invalid("digits: only 0-9, *, #, A-D".into())));
     }
     gateway.legs.command(&id, What::Digits(body.digits)).await.into()
+}
+
+async fn report(State(gateway): App, Path(id): Path<String>, Json(body): Json<Report>) -> Outcome {
+    gateway.legs.command(&id, What::Report(body.code)).await.into()
+}
+
+async fn move_leg(State(gateway): App, Path(id): Path<String>, Json(Move { room, identity }): Json<Move>) -> Outcome {
+    gateway.legs.command(&id, What::Move { room, identity }).await.into()
 }
 
 async fn registrations(State(gateway): App) -> Json<Vec<RegistrationView>> {

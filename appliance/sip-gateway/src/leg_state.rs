@@ -18,6 +18,9 @@ pub const RINGING_INTERVAL: Duration = Duration::from_secs(1);
 /// 480 Temporarily Unavailable.
 pub const UNANSWERED: u16 = 480;
 
+/// So long a phone that handed its call over may take to hang up; as upstream waits after a REFER of ours.
+const OWN_BYE: Duration = Duration::from_secs(1);
+
 /// Limits of one leg.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Limits {
@@ -65,6 +68,8 @@ pub enum Input {
     WeHold(bool),
     /// REFER succeeded.
     Transferred,
+    /// Somebody took the phone's place, as it asked by REFER: it has a moment to hang up by itself.
+    HandedOver,
     /// The room ended or threw us out.
     RoomClosed,
     /// The room could not be joined, or not again.
@@ -147,6 +152,7 @@ pub struct LegState {
     held_by_peer: bool,
     /// Why it ended.
     cause: Option<LegEndCause>,
+    handed_over: bool,
     outputs: VecDeque<Output>,
 }
 
@@ -183,6 +189,7 @@ impl LegState {
             held_by_us: false,
             held_by_peer: false,
             cause: None,
+            handed_over: false,
             outputs: VecDeque::new(),
         }
     }
@@ -313,12 +320,20 @@ impl LegState {
         use LegEndCause::*;
         let bye = Some(Output::HangUp);
         match input {
+            Input::PeerHungUp if self.handed_over => self.end(Transferred, None, None),
             Input::PeerHungUp => self.end(PeerHangup, None, None),
+            Input::RoomClosed if self.handed_over => {} // its call has ended before it
+            Input::HangUp if self.handed_over => self.end(Transferred, None, bye),
             Input::HangUp | Input::RoomClosed => self.end(LocalHangup, None, bye),
             Input::RoomLost => self.end(RoomLost, None, bye),
             Input::MediaTimedOut => self.end(MediaTimeout, None, bye),
             Input::Transferred => self.end(Transferred, None, bye),
+            Input::HandedOver => {
+                self.handed_over = true;
+                self.state = State::Active { until: now + OWN_BYE };
+            }
             Input::Stopping => self.end(GatewayStopping, None, bye),
+            Input::Tick if now >= until && self.handed_over => self.end(Transferred, None, bye),
             Input::Tick if now >= until => self.end(MaxDuration, None, bye),
             Input::PeerHolds(held) => self.hold(held, true),
             Input::WeHold(held) => self.hold(held, false),
@@ -507,6 +522,21 @@ mod tests {
         assert_eq!(leg.next_tick(), Some(t0 + LIMITS.duration));
         leg.handle(Input::Tick, t0 + LIMITS.duration);
         assert_eq!(ended(&drain(&mut leg)), Some((LegEndCause::MaxDuration, None)));
+    }
+
+    #[test]
+    fn a_phone_that_handed_over_may_hang_up_itself_and_is_hung_up_after_a_second() {
+        let t0 = Instant::now();
+        for (input, bye) in [(Input::PeerHungUp, false), (Input::Tick, true)] {
+            let mut leg = LegState::outbound(LIMITS, t0);
+            leg.handle(Input::Connected, t0);
+            leg.handle(Input::HandedOver, t0);
+            drain(&mut leg);
+            leg.handle(input, t0 + OWN_BYE);
+            let outputs = drain(&mut leg);
+            assert_eq!(outputs.contains(&Output::HangUp), bye);
+            assert_eq!(ended(&outputs), Some((LegEndCause::Transferred, None)));
+        }
     }
 
     #[test]

@@ -32,6 +32,8 @@ pub enum What {
     Hold,
     Unhold,
     Digits(String),
+    /// How it goes with whoever takes the phone's place.
+    Report(u16),
     Transfer {
         to: String,
         headers: Vec<(String, String)>,
@@ -42,6 +44,11 @@ pub enum What {
     },
     /// It took too long.
     GiveUpTransfer,
+    /// Leaves its room for another.
+    Move {
+        room: String,
+        identity: String,
+    },
     /// The daemon ends.
     Stop,
 }

@@ -10,6 +10,7 @@ use crate::core::{Core, DialogId};
 use crate::dialog_session::Session;
 use crate::header::Reason;
 use crate::message::{HeaderList, Request, Response};
+use crate::referral::{ReferTo, Subscription};
 use crate::resolve::Target;
 use crate::session_timer::agreed_by;
 use crate::stack::T1X64;
@@ -43,6 +44,12 @@ pub enum DialogEvent {
     Info {
         content_type: String,
         body: Vec<u8>,
+    },
+    /// The peer wants to be replaced in the call. `answer` takes the code of the response: 202, or why not; dropping it is 603.
+    Refer {
+        to: ReferTo,
+        subscription: Subscription,
+        answer: oneshot::Sender<u16>,
     },
     /// The session timer wants an offer, for the peer takes no UPDATE: [`Dialog::reinvite`] with what holds now.
     RefreshDue,
@@ -130,6 +137,8 @@ pub(crate) struct State {
     pub offering: bool,
     pub answering: bool,
     pub ended: bool,
+    /// The peer has sent a REFER before.
+    pub referred: bool,
     pub refers: BTreeMap<u32, mpsc::Sender<ReferProgress>>,
 }
 
@@ -149,6 +158,7 @@ impl State {
             offering: false,
             answering: false,
             ended: false,
+            referred: false,
             refers: BTreeMap::new(),
         }
     }

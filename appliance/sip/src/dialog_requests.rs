@@ -44,11 +44,12 @@ impl Inner {
             "BYE" => self.handle_bye(transaction).await,
             "NOTIFY" => self.handle_notify(transaction).await,
             "INFO" => self.handle_info(transaction).await,
+            "REFER" => self.handle_refer(transaction).await,
             _ => self.reply(&mut transaction, 200).await,
         }
     }
 
-    async fn reply(&self, transaction: &mut ServerTransaction, code: u16) {
+    pub(crate) async fn reply(&self, transaction: &mut ServerTransaction, code: u16) {
         let mut answer = self.core.answer(&transaction.request, code, None, None);
         if transaction.request.method == "OPTIONS" {
             answer.headers.push("Allow", crate::guard::ALLOW);

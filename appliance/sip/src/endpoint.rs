@@ -16,7 +16,7 @@ use crate::registrar::{self, Account, Contact, Registrar};
 use crate::resolve::Resolver;
 use crate::stack::{ServerTransaction, Stack};
 use crate::transport::{Arrival, Flow, Sockets, Transport};
-use crate::{InboundCall, OutboundCall, OutboundInvite, SipConfig, SipError};
+use crate::{InboundCall, OutboundCall, OutboundInvite, Replaces, SipConfig, SipError};
 use parking_lot::Mutex;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -102,6 +102,11 @@ impl Endpoint {
             _ => crate::fork::merge(calls),
         }
         .ok_or(refusal)
+    }
+
+    /// Is this an answered call of ours that goes on?
+    pub fn has_dialog(&self, named: &Replaces) -> bool {
+        self.0.dialogs.lock().get(&named.id()).is_some_and(|dialog| !dialog.state.lock().ended)
     }
 
     /// Who may register, all of them.
@@ -234,6 +239,8 @@ fn dispatch(core: &Arc<Core>, transaction: ServerTransaction, calls: &mpsc::Send
         (None, "REGISTER") if !in_dialog => drop(tokio::spawn(registrar::serve(core.clone(), transaction))),
         (None, "UPDATE") if is_early(core, &transaction.request) => answer_early_update(core, transaction),
         (None, "OPTIONS") if !in_dialog => reply(core, transaction, 200, None),
+        // Nobody places calls at our cost from outside of a call.
+        (None, "REFER") if !in_dialog => reply(core, transaction, 403, None),
         (None, _) => reply(core, transaction, 481, None),
     }
 }

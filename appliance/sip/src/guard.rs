@@ -16,9 +16,9 @@ const MAX_METHOD: usize = 128;
 const SDP: &str = "application/sdp";
 
 /// Methods the endpoint handles.
-pub const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, NOTIFY, INFO, UPDATE, PRACK, REGISTER";
+pub const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, NOTIFY, INFO, UPDATE, PRACK, REFER, REGISTER";
 /// Methods it knows and does not handle: 405. What nobody knows is answered 501.
-const OTHERS: &str = "SUBSCRIBE, PUBLISH, MESSAGE, REFER";
+const OTHERS: &str = "SUBSCRIBE, PUBLISH, MESSAGE";
 
 /// What a request may require of us.
 const EXTENSIONS: &[&str] = &["timer", "100rel"];

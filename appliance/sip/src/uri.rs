@@ -54,7 +54,7 @@ impl SipUri {
 }
 
 /// `%2B31` is `+31`.
-fn unescape(user: &str) -> String {
+pub(crate) fn unescape(user: &str) -> String {
     let bytes = user.as_bytes();
     let mut out = Vec::with_capacity(bytes.len());
     let mut at = 0;

@@ -147,7 +147,7 @@ pub fn put(tx: &Transaction<'_>, tenant: TenantId, leg: &Leg) -> Result<(), Stor
          VALUES (:id, :call, :tenant, :party, :kind, :direction, :state, :lk_call, :sip_call, :identity,
                 :address, :trunk, :extension, :user, :codec, :stats, :started, :answered, :ended,
                 :cause, :detail, :code)
-         ON CONFLICT (id) DO UPDATE SET state = :state, lk_call_id = :lk_call, sip_call_id = :sip_call,
+         ON CONFLICT (id) DO UPDATE SET party = :party, address = :address, state = :state, lk_call_id = :lk_call, sip_call_id = :sip_call,
                 identity = :identity, trunk_id = :trunk, codec = :codec, stats = :stats, answered_at = :answered,
                 ended_at = :ended, end_cause = :cause, end_detail = :detail, sip_code = :code",
         named_params! {

@@ -3,6 +3,7 @@
 //! `control-api` listens on `run/control.sock`:
 //! - `POST /internal/v1/admission` ([`AdmissionRequest`] -> [`Admission`]), asked by `sip-gateway`
 //! - `POST /internal/v1/events` ([`EventBatch`] -> [`EventsAccepted`]), from `sip-gateway` and `voice-worker`
+//! - `POST /internal/v1/referral` ([`ReferralRequest`] -> [`ReferralAnswer`]), asked by `sip-gateway`
 //!
 //! `sip-gateway` listens on `run/gateway.sock`:
 //! - `GET  /v1/health` -> [`GatewayHealth`], `GET /v1/legs` -> `[`[`LegView`]`]`
@@ -11,7 +12,8 @@
 //! - `PUT  /v1/phones` ([`PhoneSet`]: all that may register, -> how many) and `GET /v1/phones/{extension_id}` -> `[`[`PhoneContact`]`]`
 //! - `POST /v1/options` ([`OptionsRequest`] -> [`OptionsAnswer`]): is anybody there?
 //! - `POST /v1/probe` ([`crate::probe::ProbeRequest`] -> [`crate::probe::ProbeReport`]): what is this carrier able to do?
-//! - `POST /v1/legs/{lk_call_id}/answer`, `/reject` ([`Reject`]), `/hangup`, `/hold`, `/unhold`, `/dtmf` ([`Dtmf`]) -> 204,
+//! - `POST /v1/legs/{lk_call_id}/answer`, `/reject` ([`Reject`]), `/hangup`, `/hold`, `/unhold`, `/dtmf` ([`Dtmf`]),
+//!   `/report` ([`Report`]), `/move` ([`Move`]) -> 204,
 //!   or [`Refusal`] with 404 (`leg_not_found`) or 409 (`leg_already_ended`, `leg_already_answered`, `leg_not_answered`)
 //!
 //! Events carry a sequence number per `instance` (one start of a daemon's spool directory is one
@@ -225,7 +227,7 @@ pub enum LegEndCause {
     /// Nobody answered in time.
     RingTimeout,
     MediaTimeout,
-    /// REFER succeeded.
+    /// REFER succeeded: of ours, or of the phone.
     Transferred,
     MaxDuration,
     /// The room could not be joined or was lost.
@@ -286,6 +288,42 @@ pub struct Reject {
     /// 300 to 699.
     pub code: u16,
     pub reason: Option<String>,
+}
+
+/// A desk phone of ours sent REFER within a call: may somebody take its place?
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ReferralRequest {
+    /// The phone's leg.
+    pub lk_call_id: String,
+    /// Whose phone it is, proven by its registration or its password.
+    pub extension_id: ExtensionId,
+    /// Whom to call, as dialled.
+    pub to: String,
+    /// Another leg of ours whose other end is meant (`Replaces`, RFC 3891).
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub replaces: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "decision", rename_all = "snake_case")]
+pub enum ReferralAnswer {
+    /// [`Report`]s follow.
+    Accepted,
+    /// With this SIP code.
+    Refused { code: u16 },
+}
+
+/// `POST /v1/legs/{lk_call_id}/report`: how it goes with whoever takes the phone's place. After a 2xx the phone leaves.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Report {
+    pub code: u16,
+}
+
+/// `POST /v1/legs/{lk_call_id}/move`: leave the room, go on in another as somebody else there.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Move {
+    pub room: String,
+    pub identity: String,
 }
 
 /// `POST /v1/legs/{lk_call_id}/dtmf`

@@ -190,8 +190,9 @@ pub async fn transfer(app: &App, caller: &Caller, call: CallId, leg: LegId, to: 
     let identity = found.identity.unwrap_or_default();
     let request = Transfer { room, identity, to: to.to_uri(), ..Transfer::default() };
     livekit.api.transfer_sip_participant(&request).await.map_err(|err| transfer_refused(&err))?;
-    let done = handle.tell(|live| {
-        live.input(Input::Transferred);
+    let party = Party(found.party);
+    let done = handle.tell(move |live| {
+        live.input(Input::Transferred(party));
         live.call.clone()
     });
     match done.await {

@@ -8,7 +8,7 @@ use super::{
     outbound::RING_TIMEOUT,
     phone,
 };
-use call::Input;
+use call::{Heir, Input};
 use dialplan::{Action, Destination};
 use store::{Connection, StoreError, extensions, tenants};
 use types::{E164, ExtensionId, TenantId};
@@ -25,7 +25,7 @@ pub(super) enum Dialled {
 }
 
 impl Dialled {
-    fn read(conn: &Connection, tenant: TenantId, text: &str, country: Option<&str>) -> Result<Dialled, StoreError> {
+    pub fn read(conn: &Connection, tenant: TenantId, text: &str, country: Option<&str>) -> Result<Dialled, StoreError> {
         if let Some(extension) = extensions::with_number(conn, tenant, text)? {
             return Ok(Dialled::Extension { id: extension.id, number: extension.spec.number });
         }
@@ -41,6 +41,15 @@ impl Dialled {
                 Input::Dialed { to: Destination::Number(number.clone()), ring_timeout: RING_TIMEOUT }
             }
             Dialled::Nothing(_) => Input::NoRuleMatched,
+        }
+    }
+
+    /// Who takes the place of a phone that hands its call over.
+    pub fn heir(&self) -> Option<Heir> {
+        match self {
+            Dialled::Extension { id, .. } => Some(Heir::Extension(*id)),
+            Dialled::Number(number) => Some(Heir::Outside(Destination::Number(number.clone()))),
+            Dialled::Nothing(_) => None,
         }
     }
 

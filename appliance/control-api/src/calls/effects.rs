@@ -15,7 +15,7 @@ use store::{StoreError, bots::Bot, tenants};
 use tokio::sync::mpsc;
 use types::{
     BotId, CallId, CorrelationId, DidId, EndReason, ExtensionId, LegId, TenantId, VoicemailId,
-    control::{JobMetadata, JobTask, Refusal, Reject, VOICE_AGENT},
+    control::{JobMetadata, JobTask, Refusal, Reject, Report, VOICE_AGENT},
 };
 
 const GREETING: &str = "Nobody can take your call right now. Please leave a message after the tone.";
@@ -45,6 +45,11 @@ pub enum Effect {
     Drop {
         lk_call_id: Option<String>,
         identity: Option<String>,
+    },
+    /// A phone that hands its call over hears how it goes.
+    Report {
+        lk_call_id: String,
+        code: u16,
     },
     CloseRoom,
 }
@@ -112,6 +117,7 @@ impl Scene {
             }
             Effect::Reject { code, reason } => self.reject(code, reason).await,
             Effect::Drop { lk_call_id, identity } => self.put_out(&livekit, lk_call_id, identity).await,
+            Effect::Report { lk_call_id, code } => self.report(&lk_call_id, code).await,
             Effect::CloseRoom => self.close_room(&livekit).await,
         }
     }
@@ -172,12 +178,13 @@ impl Scene {
     }
 
     async fn dispatch(&self, livekit: &LiveKit, agent: &str, task: JobTask) {
+        let (caller_identity, caller) = self.caller_now().await;
         let job = JobMetadata {
             call_id: self.call,
             tenant_id: self.tenant,
             correlation_id: self.correlation_id.clone(),
-            caller_identity: self.caller_identity.clone(),
-            caller: self.caller.clone(),
+            caller_identity,
+            caller,
             task,
         };
         let metadata = serde_json::to_string(&job).unwrap_or_default();
@@ -230,6 +237,24 @@ impl Scene {
         {
             self.warn("scaidial_participant_not_removed", &error);
         }
+    }
+
+    async fn report(&self, lk_call_id: &str, code: u16) {
+        let path = format!("/v1/legs/{lk_call_id}/report");
+        if let Err(error) = self.app.gateway.act_with(&path, &Report { code }).await {
+            self.shrug("scaidial_report_failed", &error);
+        }
+    }
+
+    /// Who is the caller now, in the room and to others? After a hand-over it may be another than at first.
+    pub async fn caller_now(&self) -> (String, String) {
+        let found = self.handle.tell(|live| {
+            let leg = live.party(0);
+            let of = |part: fn(&store::legs::Leg) -> Option<String>| leg.and_then(part);
+            (of(|leg| leg.identity.clone()), of(|leg| leg.address.clone()).filter(|_| live.handed_over()))
+        });
+        let (identity, address) = found.await.unwrap_or_default();
+        (identity.unwrap_or_else(|| self.caller_identity.clone()), address.unwrap_or_else(|| self.caller.clone()))
     }
 
     /// Only rooms of our calls come here.

@@ -25,7 +25,7 @@ const LINGER: Duration = Duration::from_secs(15);
 pub struct Live {
     pub call: Call,
     pub legs: Vec<Leg>,
-    machine: call::Call,
+    pub(super) machine: call::Call,
     clock: Clock,
     news: Vec<News>,
     effects: Vec<Effect>,
@@ -33,6 +33,8 @@ pub struct Live {
     /// When the caller left, if the call goes on after that.
     caller_left_at: Option<Timestamp>,
     linger: Option<Instant>,
+    /// A phone that leaves because it is not needed any more: it hangs up itself.
+    pub(super) leaving: Option<u16>,
 }
 
 /// An event for the tenant's stream.
@@ -77,6 +79,7 @@ impl Live {
             changed: true,
             caller_left_at: None,
             linger: None,
+            leaving: None,
         }
     }
 
@@ -103,6 +106,14 @@ impl Live {
 
     pub fn ended(&self) -> bool {
         self.machine.ended().is_some()
+    }
+
+    pub fn handed_over(&self) -> bool {
+        self.machine.is_handed_over()
+    }
+
+    pub fn may_hand_over(&self, party: Party) -> bool {
+        self.machine.may_hand_over(party)
     }
 
     pub fn rings(&self, party: u16) -> bool {
@@ -316,6 +327,8 @@ impl Live {
                 self.new_leg(party, LegKind::Bot, LegState::Dialing, |_| {});
                 self.effect(Effect::Play(text));
             }
+            Output::Swap(party) => self.swap(party.0),
+            Output::Report { party, code } => self.report(party.0, code),
             Output::AnswerCaller => self.effect(Effect::Answer),
             Output::Refer { to } => self.effect(Effect::Refer(to)),
             Output::RejectCaller { code } => {
@@ -325,6 +338,24 @@ impl Live {
             }
             Output::Ended { reason, sip_code, code } => self.end(reason, sip_code, code),
         }
+    }
+
+    /// The caller and the one it talks to change numbers.
+    fn swap(&mut self, party: u16) {
+        for leg in &mut self.legs {
+            leg.party = match leg.party {
+                0 => party,
+                other if other == party => 0,
+                other => other,
+            };
+        }
+        let callee = self.call.callee.clone();
+        self.edit(0, |leg| leg.address = leg.address.take().or(Some(callee)));
+    }
+
+    pub(super) fn report(&mut self, party: u16, code: u16) {
+        let Some(lk_call_id) = self.party(party).and_then(|leg| leg.lk_call_id.clone()) else { return };
+        self.effect(Effect::Report { lk_call_id, code });
     }
 
     fn ring_user(&mut self, party: Party, user: UserId, timeout: Duration) {
@@ -360,6 +391,9 @@ impl Live {
     fn drop_party(&mut self, party: Party) {
         let Some(leg) = self.party(party.0).filter(|leg| leg.state != LegState::Ended) else { return };
         let phone = leg.kind == LegKind::Sip && leg.lk_call_id.is_some();
+        if self.leaving == Some(party.0) {
+            return self.report(party.0, 200);
+        }
         let effect = Effect::Drop { lk_call_id: leg.lk_call_id.clone(), identity: leg.identity.clone() };
         self.effect(effect);
         if !phone {
@@ -409,7 +443,7 @@ impl Live {
         self.news.push(News { kind: format!("call.{state}"), user, data });
     }
 
-    fn leg_news(&mut self, party: u16) {
+    pub(super) fn leg_news(&mut self, party: u16) {
         let Some(leg) = self.party(party) else { return };
         let user = leg.user_id.or_else(|| self.user());
         let data = json!({ "call_id": self.call.id, "leg": leg, "correlation_id": self.call.correlation_id });
@@ -470,7 +504,7 @@ fn meaning(party: Party, answered: bool, end: &LegEnd) -> Input {
     use LegEndCause::*;
     let lost = |reason| Input::Lost(party, reason);
     match (end.cause, party == Party::CALLER || answered) {
-        (Transferred, _) => Input::Transferred,
+        (Transferred, _) => Input::Transferred(party),
         (GatewayStopping, _) => lost(EndReason::GatewayRestart),
         (cause @ (Cancelled | Rejected | RingTimeout), false) => {
             let silent = if cause == Rejected { 503 } else { 480 };
@@ -520,7 +554,7 @@ mod tests {
             (Party::CALLER, false, RingTimeout, Some(480), Input::Lost(Party::CALLER, EndReason::NoAnswer)),
             (Party::CALLER, true, MediaTimeout, None, Input::Lost(Party::CALLER, EndReason::MediaTimeout)),
             (Party::CALLER, true, LocalHangup, None, Input::Lost(Party::CALLER, EndReason::Completed)),
-            (Party::CALLER, true, Transferred, None, Input::Transferred),
+            (Party::CALLER, true, Transferred, None, Input::Transferred(Party::CALLER)),
             (callee, false, Rejected, Some(486), Input::PartyFailed(callee, Failure::Sip(486))),
             (callee, false, Cancelled, None, Input::PartyFailed(callee, Failure::Sip(480))),
             (callee, false, RoomLost, None, Input::PartyFailed(callee, Failure::Unavailable)),

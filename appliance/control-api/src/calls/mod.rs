@@ -2,7 +2,7 @@
 //!
 //! `inbound` (with `desk_phone`) and `outbound` begin calls, `live` holds one, `actor` serialises what happens to it,
 //! `effects` and `phone` do what it wants, `ingest` and `webhook` bring the news, `control` is what
-//! people do to it, `restart` takes up what went on while we were away. The decisions themselves are
+//! people do to it, `referral` and `joining` what desk phones do, `restart` takes up what went on while we were away. The decisions themselves are
 //! pure: crates `dialplan` and `call`.
 
 mod actor;
@@ -14,10 +14,12 @@ mod extension;
 mod http;
 mod inbound;
 pub mod ingest;
+mod joining;
 mod live;
 mod lost_room;
 mod outbound;
 mod phone;
+mod referral;
 mod restart;
 pub mod webhook;
 
@@ -26,6 +28,7 @@ mod tests;
 
 pub use http::routes;
 pub use inbound::{admit, caller_number};
+pub use referral::decide as refer;
 pub use restart::{reconcile, start};
 
 use actor::Handle;
@@ -88,6 +91,11 @@ impl Calls {
                 index.legs.insert(lk_call_id.clone(), live.call.id);
             }
         }
+    }
+
+    /// A leg that goes over to another call.
+    fn forget_leg(&self, lk_call_id: &str) {
+        self.index.lock().legs.remove(lk_call_id);
     }
 
     fn forget(&self, live: &Live) {

@@ -39,7 +39,7 @@ pub async fn dial(scene: &Scene, livekit: &LiveKit, party: Party, leg: LegId, to
     match &to {
         Destination::Uri(uri) => {
             aim_at_uri(&mut request, uri);
-            request.sip_number = scene.caller.clone();
+            request.sip_number = scene.caller_now().await.1;
             match is_ours(scene, uri).await {
                 Ok(true) => {}
                 Ok(false) => return scene.tell(Input::PartyFailed(party, Failure::Unavailable)).await,

@@ -162,6 +162,7 @@ async fn start(
         Ok(way) => way,
         Err(error) => return Err((Box::new(call), error.into())),
     };
+    let extension_id = leg.extension_id;
     let transfers = transfer::serve(gateway, &leg.lk_call_id).await;
     let commands = gateway.legs.enter(LegView {
         lk_call_id: leg.lk_call_id.clone(),
@@ -213,6 +214,8 @@ async fn start(
         automation: false,
         dialtone: false,
         headers_to_attributes: HashMap::new(),
+        extension_id,
+        referral: None,
         transfer: None,
         stats: LegStats::default(),
         _transfers: transfers,

@@ -10,8 +10,10 @@ mod audience;
 pub mod inbound;
 mod lobby;
 mod media_changes;
+mod moving;
 pub mod outbound;
 mod phone;
+mod referral;
 mod rejoin;
 mod room;
 mod rpc;
@@ -37,7 +39,7 @@ use std::{
 use tokio::sync::{mpsc, oneshot};
 use transfers::{Transfer, Waiting, next_progress};
 use types::{
-    CorrelationId,
+    CorrelationId, ExtensionId,
     control::{Event, LegEnd, LegEndCause, LegState as Shown, LegStats},
 };
 
@@ -96,6 +98,10 @@ pub struct Leg {
     /// The room shall hear that the phone rings.
     dialtone: bool,
     headers_to_attributes: HashMap<String, String>,
+    /// Whose desk phone it is, if it is one of ours.
+    extension_id: Option<ExtensionId>,
+    /// The phone's REFER, until its outcome is known.
+    referral: Option<sip::Subscription>,
     transfer: Option<Transfer>,
     stats: LegStats,
     _transfers: Registration,
@@ -209,7 +215,8 @@ impl Leg {
             },
             PhoneEvent::RefreshDue => self.refresh().await,
             PhoneEvent::Lost => self.input(Input::MediaTimedOut),
-            PhoneEvent::HungUp => self.input(Input::PeerHungUp),
+            PhoneEvent::Refer { to, subscription, answer } => self.on_referral(to, subscription, answer).await,
+            PhoneEvent::HungUp => self.on_hung_up(),
         }
     }
 
@@ -235,6 +242,9 @@ impl Leg {
                 self.media.send_digits(digits);
                 Ok(())
             }
+            What::Move { room, identity } if active => self.move_to(room, identity).await,
+            What::Move { .. } => Err(CommandError::NotAnswered),
+            What::Report(code) => self.on_report(code),
             What::GiveUpTransfer => {
                 self.give_up_transfer();
                 Ok(())

@@ -29,8 +29,8 @@ use std::{
 };
 use tokio::sync::{mpsc, oneshot};
 use types::{
-    CorrelationId,
-    control::{Direction, Event, LegEndCause, LegState as Shown, LegStats, LegView},
+    CorrelationId, ExtensionId,
+    control::{Direction, Event, LegEndCause, LegState as Shown, LegStats, LegView, PHONES_HOST},
 };
 
 /// The participant's sid, or how the leg ended first.
@@ -81,6 +81,7 @@ pub async fn dial(
     let codecs = vec![super::room_codec(G711::Pcmu)];
     let options =
         room::join_options(gateway, &seat, codecs).map_err(|error| unavailable("the room cannot be joined", &error))?;
+    let extension_id = phone_of(&request);
     let transfers = transfer::serve(gateway, &request.sip_call_id).await;
     let correlation_id = correlation_of(&seat.participant);
     let commands = gateway.legs.enter(view(&request, &call, &correlation_id));
@@ -132,12 +133,19 @@ pub async fn dial(
         automation: false,
         dialtone: request.play_dialtone,
         headers_to_attributes: request.headers_to_attributes,
+        extension_id,
+        referral: None,
         transfer: None,
         stats: LegStats::default(),
         _transfers: transfers,
         _port: port,
     };
     Ok(Dialing { leg, joined, answered })
+}
+
+/// Whose registered phones are rung.
+fn phone_of(request: &InternalCreateSipParticipantRequest) -> Option<ExtensionId> {
+    (request.address == PHONES_HOST).then(|| request.call_to.parse().ok())?
 }
 
 /// A phone that registered by TLS gets its audio encrypted if it can.

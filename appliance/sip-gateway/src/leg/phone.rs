@@ -1,6 +1,9 @@
 //! The SIP side of a leg, whichever way it was dialled.
 
-use sip::{Dialog, DialogEvent, InboundCall, OutboundCall, OutboundEvent, ReinviteAnswer, TerminatedCause};
+use sip::{
+    Dialog, DialogEvent, InboundCall, OutboundCall, OutboundEvent, ReferTo, ReinviteAnswer, Subscription,
+    TerminatedCause,
+};
 use tokio::{
     sync::{mpsc, oneshot},
     task::JoinHandle,
@@ -47,6 +50,12 @@ pub enum PhoneEvent {
     Info {
         content_type: String,
         body: Vec<u8>,
+    },
+    /// The phone wants to be replaced.
+    Refer {
+        to: ReferTo,
+        subscription: Subscription,
+        answer: oneshot::Sender<u16>,
     },
     /// The session timer wants our offer again.
     RefreshDue,
@@ -166,6 +175,7 @@ fn dialog_event(event: Option<DialogEvent>) -> Option<PhoneEvent> {
         Some(DialogEvent::Acked { sdp: None }) => return None,
         Some(DialogEvent::Reinvite { sdp, answer }) => PhoneEvent::Reinvite { sdp, answer },
         Some(DialogEvent::Info { content_type, body }) => PhoneEvent::Info { content_type, body },
+        Some(DialogEvent::Refer { to, subscription, answer }) => PhoneEvent::Refer { to, subscription, answer },
         Some(DialogEvent::RefreshDue) => PhoneEvent::RefreshDue,
         Some(DialogEvent::Terminated { cause: TerminatedCause::SessionExpired }) => PhoneEvent::Lost,
         Some(DialogEvent::Terminated { .. }) | None => PhoneEvent::HungUp,

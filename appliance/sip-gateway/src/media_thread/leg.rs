@@ -9,8 +9,8 @@ use super::rtcp::{Rtcp, Side};
 use super::stats;
 use super::{AddError, Again, LegMediaEvent, LegOrder, NewLeg};
 use livekit::{
-    AudioCodec, AudioFrame, AudioPacket, Certificate, Disconnect, JoinOptions, Output, RoomError, RoomEvent,
-    RoomSession,
+    AudioCodec, AudioFrame, AudioPacket, Certificate, Disconnect, DisconnectReason, JoinOptions, Output, RoomError,
+    RoomEvent, RoomSession,
 };
 use media::codec::{Codec, G711};
 use media::dtmf::event_of;
@@ -130,6 +130,7 @@ impl Leg {
                 }
             }),
             LegOrder::Rejoin(again) => self.rejoin(*again, now),
+            LegOrder::Move(again) => self.move_to(*again, now),
             LegOrder::Leave(reason) => {
                 self.in_room(|room| room.leave(reason));
                 self.flush(now);
@@ -280,6 +281,40 @@ impl Leg {
             Err(error) => {
                 let reason = Disconnect::Media(error.to_string());
                 self.report(LegMediaEvent::Room(RoomEvent::Disconnected { reason, can_rejoin: true }));
+            }
+        }
+    }
+
+    /// Another room takes the place of this one, which hears our last words; the phone notices nothing.
+    fn move_to(&mut self, again: Again, now: Instant) {
+        match self.other_session(&again, now) {
+            Ok(session) => {
+                self.say_goodbye();
+                self.to_phone.forget_tracks();
+                (self.session, self.room_socket) = (Some(session), again.room_socket);
+            }
+            Err(error) => tracing::error!(%error, "the other room cannot be joined; the leg stays where it is"),
+        }
+    }
+
+    fn other_session(&mut self, again: &Again, now: Instant) -> Result<RoomSession, AddError> {
+        again.room_socket.set_nonblocking(true)?;
+        let local = again.room_socket.local_addr()?;
+        let session = RoomSession::new(again.options.clone(), local, &self.certificate, now)?;
+        self.to_room.set_codec(room_codec(again.options.published_codec().unwrap_or(AudioCodec::Opus)))?;
+        Ok(session)
+    }
+
+    /// To the room that is left. What it still had to tell concerns nobody.
+    fn say_goodbye(&mut self) {
+        let Some(mut session) = self.session.take() else { return };
+        session.leave(DisconnectReason::ClientInitiated);
+        loop {
+            match session.poll_output() {
+                Output::Timeout(_) => return,
+                Output::Datagram { to, data } => _ = self.room_socket.send_to(&data, to),
+                Output::Signal(frame) => self.report(LegMediaEvent::Signal(frame)),
+                Output::Connect(_) | Output::CloseSignal | Output::Event(_) => {}
             }
         }
     }

@@ -206,6 +206,7 @@ pub(crate) enum LegOrder {
     Attributes(HashMap<String, String>),
     Packet(Box<DataPacket>),
     Rejoin(Box<Again>),
+    Move(Box<Again>),
     Leave(DisconnectReason),
 }
 
@@ -262,6 +263,11 @@ impl LegHandle {
     /// Joins the room once more, after its session has ended.
     pub fn rejoin(&self, options: JoinOptions, room_socket: UdpSocket) {
         self.0.order(LegOrder::Rejoin(Box::new(Again { options, room_socket })));
+    }
+
+    /// Leaves the room for another one.
+    pub fn move_to(&self, options: JoinOptions, room_socket: UdpSocket) {
+        self.0.order(LegOrder::Move(Box::new(Again { options, room_socket })));
     }
 
     /// Leaves the room and closes the sockets; `Stats` and `Closed` follow. The reason is what the room is told.
