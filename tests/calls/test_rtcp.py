@@ -41,6 +41,7 @@ async def test_a_phone_is_told_how_it_is_heard_and_tells_how_it_hears(box, attri
         block = report.blocks[0]
         assert (block.ssrc, block.fraction, block.lost) == (call.media.ssrc, 0, 0)
         assert report.name and b"127.0.0.1" not in report.name
+        await eventually(lambda: reports.age >= 0.05)
         reports.send(reports.compound(lost=40, fraction=51, jitter=80, late=0.05))
         answered = await reported(call, lambda later: later.blocks and later.blocks[0].last_report)
         assert answered.blocks[0].delay > 0 and answered.blocks[0].highest > block.highest
@@ -71,6 +72,7 @@ async def test_what_strangers_report_changes_nothing(box):
         reports = call.media.reports
         reports.send(reports.compound(lost=3))
         await reported(call, lambda report: report.blocks and report.blocks[0].last_report)
+        await eventually(lambda: reports.age >= 1.0)
         for host in ("127.0.0.1", "127.0.0.2"):
             with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
                 stranger.bind((host, 0))

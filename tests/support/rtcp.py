@@ -91,11 +91,16 @@ class Reports(asyncio.DatagramProtocol):
         """The last one with figures of a stream that is sent."""
         return next((report for report in reversed(self.heard) if report.packets), None)
 
+    @property
+    def age(self):
+        """Seconds since the newest came."""
+        return time.monotonic() - self.newest.at
+
     def compound(self, lost, fraction=0, jitter=0, late=0.0):
         """A sender report with what is heard of the gateway; it claims to have had the gateway's own `late` seconds
         shorter than it did, so the way seems longer by that."""
         theirs, now = self.newest, time.time() + SINCE_1900
-        delay = int((time.monotonic() - theirs.at - late) * 65536)
+        delay = int((self.age - late) * 65536)
         block = Block(theirs.ssrc, fraction, lost, 0, jitter, theirs.ntp >> 16 & 0xFFFFFFFF, delay)
         figures = struct.pack("!QIII", int(now * 2**32) & 0xFFFFFFFFFFFFFFFF, 0, self.media.sent, self.media.sent * 160)
         body = struct.pack("!I", self.media.ssrc) + figures + block.write()

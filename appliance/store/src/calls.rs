@@ -394,7 +394,8 @@ mod tests {
     async fn a_room_is_over_when_none_of_its_calls_goes_on() {
         with_db(|tx| {
             assert!(!is_room_over(tx, "room").unwrap(), "it is none of ours");
-            let (mut first, second) = (call(tenant(tx)), call(tenant(tx)));
+            let tenant = tenant(tx);
+            let (mut first, second) = (call(tenant), call(tenant));
             first.state = CallState::Ended;
             put(tx, &first, &[]).unwrap();
             assert!(is_room_over(tx, "room").unwrap());

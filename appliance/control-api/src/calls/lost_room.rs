@@ -7,6 +7,8 @@
 
 use super::{actor::Handle, live::Live, restart::open_phones};
 use crate::app::{App, LiveKit};
+use livekit::api::ApiError;
+use livekit_protocol::CreateRoomRequest;
 use std::{collections::BTreeSet, time::Duration};
 use store::legs::{Leg, LegKind, LegState};
 use types::control::LegView;
@@ -14,6 +16,8 @@ use types::control::LegView;
 /// LiveKit's clients try several times, with pauses of up to seven seconds.
 const RETURN_PATIENCE: Duration = Duration::from_secs(15);
 const AGAIN: Duration = Duration::from_secs(2);
+/// To close a room.
+const MOST_TRIES: u32 = 10;
 
 /// What the phones of a call see.
 #[derive(Debug, PartialEq)]
@@ -64,11 +68,30 @@ pub async fn close_ghosts(app: &App, livekit: &LiveKit, rooms: &BTreeSet<String>
     for room in rooms.iter().filter(|room| app.calls.find_by_room(room).is_none()) {
         let name = room.clone();
         if app.db.read(move |conn| store::calls::is_room_over(conn, &name)).await? {
-            tracing::info!(room, "scaidial_ghost_room_closed");
-            livekit.api.delete_room(room).await?;
+            tokio::spawn(close_in_time(app.clone(), livekit.clone(), room.clone()));
         }
     }
     Ok(())
+}
+
+/// For some seconds LiveKit still believes that the server that had the room is there.
+async fn close_in_time(app: App, livekit: LiveKit, room: String) {
+    let (mut tries, mut again) = (0, tokio::time::interval(AGAIN));
+    while tries < MOST_TRIES && app.calls.find_by_room(&room).is_none() {
+        again.tick().await;
+        tries += 1;
+        match close(&livekit, &room).await {
+            Ok(()) => return tracing::info!(room, "scaidial_ghost_room_closed"),
+            Err(error) if tries == MOST_TRIES => tracing::warn!(room, %error, "scaidial_ghost_room_not_closed"),
+            Err(_) => {}
+        }
+    }
+}
+
+/// LiveKit has the server that had the room delete it. That one may be gone: creating the room names another.
+async fn close(livekit: &LiveKit, room: &str) -> Result<(), ApiError> {
+    livekit.api.create_room(&CreateRoomRequest { name: room.to_owned(), ..Default::default() }).await?;
+    livekit.api.delete_room(room).await
 }
 
 #[cfg(test)]

@@ -87,7 +87,12 @@ impl Source {
     }
 
     fn outranks(&self, from: SocketAddr, locked: SocketAddr) -> bool {
-        from.ip() == self.signalled.ip() && locked.ip() != self.signalled.ip()
+        self.rank(from) > self.rank(locked)
+    }
+
+    /// The signalled address comes first, then another port of it, then others.
+    fn rank(&self, from: SocketAddr) -> u8 {
+        u8::from(from.ip() == self.signalled.ip()) + u8::from(from == self.signalled)
     }
 }
 
@@ -129,16 +134,27 @@ mod tests {
     }
 
     #[test]
+    fn whoever_the_new_description_names_outranks_the_old_stream_from_the_same_host() {
+        let (old, new) = (address("192.0.2.1:4000"), address("192.0.2.1:4002"));
+        let (mut source, now) = (source(SourcePolicy::Signalled, old), Instant::now());
+        assert!(source.accept(old, now));
+        source.change(new);
+        assert!(source.accept(old, now), "it goes on until the new one is there");
+        assert!(source.accept(new, now));
+        assert!(!source.accept(old, now));
+    }
+
+    #[test]
     fn a_private_address_that_cannot_be_reached_gives_way_to_the_peers_own() {
         let peer = "203.0.113.7".parse().unwrap();
         let now = Instant::now();
-        let mut hidden = Source::new(SourcePolicy::Peer(peer), address("10.0.0.1:4000"));
+        let mut hidden = Source::new(SourcePolicy::Peer(peer), address("10.0.0.1:4000"), REOPEN);
         assert_eq!(hidden.destination(), address("203.0.113.7:4000"));
         assert!(!hidden.accept(address("203.0.113.9:555"), now), "a stranger");
         assert!(hidden.accept(address("203.0.113.7:555"), now));
         assert_eq!(hidden.destination(), address("203.0.113.7:555"));
 
-        let mut open = Source::new(SourcePolicy::Peer(peer), address("198.51.100.1:4000"));
+        let mut open = Source::new(SourcePolicy::Peer(peer), address("198.51.100.1:4000"), REOPEN);
         assert!(!open.accept(address("203.0.113.7:555"), now));
         assert_eq!(open.destination(), address("198.51.100.1:4000"));
     }

@@ -82,7 +82,8 @@ fn offers(records: &Records, transport: Transport) -> bool {
         Transport::Tcp => "SIP+D2T",
         Transport::Tls => "SIPS+D2T",
     };
-    let sip: Vec<String> = records.naptr.iter().map(|it| it.to_uppercase()).filter(|it| it.contains("SIP")).collect();
+    let about_sip = |record: &String| ["SIP+D2", "SIPS+D2"].iter().any(|service| record.contains(service));
+    let sip: Vec<String> = records.naptr.iter().map(|record| record.to_uppercase()).filter(about_sip).collect();
     sip.is_empty() || sip.iter().any(|record| record.contains(service))
 }
 
