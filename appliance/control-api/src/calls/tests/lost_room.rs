@@ -1,7 +1,8 @@
 //! Stories of a livekit-server that was away.
 
 use super::*;
-use livekit_protocol::ListRoomsResponse;
+use livekit_protocol::{CreateRoomRequest, ListRoomsResponse};
+use std::time::Duration;
 
 fn livekit_has(bed: &Bed, rooms: &[&str]) {
     let rooms = rooms.iter().map(|name| Room { name: (*name).to_owned(), ..Default::default() }).collect();
@@ -20,7 +21,16 @@ async fn a_room_of_a_call_that_ended_meanwhile_is_closed_and_others_are_left_alo
     let before = deleted();
     livekit_has(&bed, &["room-1", "somebody-elses"]);
     super::super::reconcile(&bed.app).await.unwrap();
-    assert_eq!(deleted(), before + 1);
+    let closed = async {
+        while deleted() == before {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), closed).await.expect("the room is closed");
+    let made = bed.livekit.paths().iter().filter(|path| path.ends_with("/CreateRoom")).count();
+    assert_eq!(made, 1, "only one was ours");
+    let made = CreateRoomRequest::decode(bed.livekit.asked("/CreateRoom").await).unwrap();
+    assert_eq!(made.name, "room-1");
 }
 
 #[tokio::test]
