@@ -69,12 +69,7 @@ async def test_a_call_that_is_refused_after_an_announcement_was_never_answered(o
     box = own_tenant
     async with Phone() as carrier:
         carrier.incoming = "ring"
-        trunk = await asyncio.to_thread(box.trunk, sip_server_address=f"{carrier.host}:{carrier.port}")
-        await asyncio.to_thread(box.synced, trunk)
-        user, api = await asyncio.to_thread(box.user)
-        extension = await asyncio.to_thread(box.extension, "wave", user_id=user["id"])
-        body = {"from_extension_id": extension["id"], "to": "+31612340000"}
-        made = await asyncio.to_thread(api.post, "/v1/calls", body)
+        made = await asyncio.to_thread(box.browser_calls, carrier)
         async with Guest(made["livekit"]["url"], made["livekit"]["token"]) as guest:
             await guest.speak(700)
             call = await carrier.next_call()

@@ -123,12 +123,7 @@ async def test_do_not_disturb_is_busy(box):
 async def test_a_browser_calls_a_phone(own_tenant, who):
     box = own_tenant
     async with Phone() as phone:
-        trunk = await asyncio.to_thread(box.trunk, sip_server_address=f"{phone.host}:{phone.port}")
-        await asyncio.to_thread(box.synced, trunk)
-        user, api = await asyncio.to_thread(box.user)
-        extension = await asyncio.to_thread(box.extension, "wave", user_id=user["id"])
-        body = {"from_extension_id": extension["id"], "to": "+31612340000"}
-        made = await asyncio.to_thread(api.post, "/v1/calls", body)
+        made = await asyncio.to_thread(box.browser_calls, phone)
         async with Guest(made["livekit"]["url"], made["livekit"]["token"]) as guest:
             await guest.speak(700)
             call = await phone.next_call()

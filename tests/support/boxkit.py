@@ -224,6 +224,13 @@ class Box:
         self.synced(line)
         return number, {"trunk": line["id"], "did": did["id"], "dialplan": plan["id"]}
 
+    def browser_calls(self, carrier, number="+31612340000"):
+        """Somebody at a browser dials a number through a trunk of this carrier; returns what POST /v1/calls says."""
+        self.synced(self.trunk(sip_server_address=f"{carrier.host}:{carrier.port}"))
+        user, api = self.user()
+        extension = self.extension("wave", user_id=user["id"])
+        return api.post("/v1/calls", {"from_extension_id": extension["id"], "to": number})
+
     def operator(self):
         """An Api as the administrator who signed in, as a browser would use it."""
         answer = Api(self.facts["api"]).raw("POST", "/v1/session", json=self.facts["admin"])

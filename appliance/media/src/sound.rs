@@ -3,15 +3,16 @@
 //! A [`Sound`] is samples at 8 kHz that are handed out frame by frame, once or over and over.
 
 use crate::codec::{FRAME, Frame, RATE};
+use crate::tone::wave;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// The ring tone of most of Europe: 425 Hz, one second of it, four seconds of nothing (ETSI TR 101 041-2).
-const RING_HZ: f32 = 425.0;
+const RING_HZ: f64 = 425.0;
 const RING: Duration = Duration::from_secs(1);
 const RING_PAUSE: Duration = Duration::from_secs(4);
 /// Loudness of tones, of 32767.
-const TONE_LEVEL: f32 = 6_000.0;
+const TONE_LEVEL: f64 = 6_000.0;
 
 /// Something to hear. Clones start from the beginning only when the original has not begun.
 #[derive(Clone, Debug)]
@@ -52,9 +53,8 @@ impl Sound {
 }
 
 /// A tone at 8 kHz.
-pub fn tone(hz: f32, length: Duration) -> Vec<i16> {
-    let step = std::f32::consts::TAU * hz / RATE as f32;
-    (0..samples_in(length)).map(|n| (TONE_LEVEL * (step * n as f32).sin()) as i16).collect()
+pub fn tone(hz: f64, length: Duration) -> Vec<i16> {
+    wave(hz, RATE, samples_in(length), TONE_LEVEL, 0)
 }
 
 fn samples_in(length: Duration) -> usize {

@@ -20,13 +20,17 @@ pub fn share(samples: &[i16], rate: u32, hz: f64) -> f64 {
     2.0 * (last * last + before * before - turn * last * before) / (length * power)
 }
 
-/// A tone that fades in and out over 5 ms, so that it does not click.
+/// A loud tone that fades in and out over 5 ms, so that it does not click.
 pub fn sine(hz: f64, rate: u32, count: usize) -> Vec<i16> {
-    const LOUD: f64 = 10_000.0;
-    let fade = (rate / 200) as usize;
+    wave(hz, rate, count, 10_000.0, (rate / 200) as usize)
+}
+
+/// A tone with this peak that swells and fades over `edge` samples.
+pub fn wave(hz: f64, rate: u32, count: usize, peak: f64, edge: usize) -> Vec<i16> {
     let sample = |n: usize| {
-        let edge = n.min(count - 1 - n).min(fade) as f64 / fade as f64;
-        (LOUD * edge * (TAU * hz * n as f64 / f64::from(rate)).sin()) as i16
+        let near = n.min(count - 1 - n).min(edge);
+        let swell = if edge == 0 { 1.0 } else { near as f64 / edge as f64 };
+        (peak * swell * (TAU * hz * n as f64 / f64::from(rate)).sin()) as i16
     };
     (0..count).map(sample).collect()
 }

@@ -1,6 +1,6 @@
 //! livekit-server asks us to dial: CreateSIPParticipant (livekit-sip's contract, section 4).
 
-pub mod parties;
+mod parties;
 
 use crate::{
     gateway::Gateway,

@@ -7,9 +7,9 @@ use media::sound::{Sound, tone};
 use std::time::Duration;
 
 /// Your turn.
-const HIGH_HZ: f32 = 1_000.0;
+const HIGH_HZ: f64 = 1_000.0;
 /// It is over.
-const LOW_HZ: f32 = 400.0;
+const LOW_HZ: f64 = 400.0;
 const TONE: Duration = Duration::from_millis(300);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,7 +45,7 @@ impl Prompt {
         }
     }
 
-    fn tone_hz(self) -> f32 {
+    fn tone_hz(self) -> f64 {
         match self {
             Self::Enter | Self::Wrong => HIGH_HZ,
             Self::Refused | Self::Late => LOW_HZ,

@@ -154,7 +154,7 @@ impl Keeper {
 
     fn request(&self, expires: Duration) -> RegisterRequest {
         let spec = &self.spec;
-        let domain = spec.server.split(':').next().unwrap_or(&spec.server);
+        let domain = sip::uri::host_of(&spec.server);
         RegisterRequest {
             key: spec.trunk_id.to_string(),
             registrar: spec.server.clone(),

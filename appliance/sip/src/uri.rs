@@ -112,9 +112,21 @@ pub fn bracketed(host: &str) -> String {
     }
 }
 
+/// The host of `host[:port]`, as it stands in a URI.
+pub fn host_of(place: &str) -> String {
+    SipUri::parse(&format!("sip:{place}")).map_or_else(|| place.to_owned(), |uri| bracketed(&uri.host))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_host_of_a_place_keeps_the_brackets_that_a_uri_needs() {
+        assert_eq!(host_of("sip.carrier.example:5070"), "sip.carrier.example");
+        assert_eq!(host_of("192.0.2.1"), "192.0.2.1");
+        assert_eq!(host_of("[2001:db8::1]:5060"), "[2001:db8::1]");
+    }
 
     #[test]
     fn user_host_port_and_parameters_are_told_apart() {

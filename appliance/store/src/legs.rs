@@ -33,6 +33,21 @@ pub struct Stats {
     pub far_end: Option<FarEnd>,
 }
 
+impl Stats {
+    /// As it is stored. Programs of before there was null here can still read it after a roll-back, so what is not known
+    /// is 0; a known score is at least 1, and there is no jitter without two packets.
+    fn stored(&self) -> Self {
+        let known = |value: Option<f64>| Some(value.unwrap_or_default());
+        Self { jitter_ms: known(self.jitter_ms), mos: known(self.mos), ..self.clone() }
+    }
+
+    /// What [`Stats::stored`] was made of.
+    fn restored(self) -> Self {
+        let jitter_ms = self.jitter_ms.filter(|_| self.packets > 1);
+        Self { jitter_ms, mos: self.mos.filter(|score| *score >= 1.0), ..self }
+    }
+}
+
 /// The phone's own figures of what it hears, by its last report.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct FarEnd {
@@ -127,7 +142,7 @@ impl Leg {
             extension_id: sql::parse_opt(row, "extension_id")?,
             user_id: sql::parse_opt(row, "user_id")?,
             codec: row.get("codec")?,
-            stats: sql::from_json_opt(row, "stats")?,
+            stats: sql::from_json_opt(row, "stats")?.map(Stats::restored),
             started_at: sql::parse(row, "started_at")?,
             answered_at: sql::parse_opt(row, "answered_at")?,
             ended_at: sql::parse_opt(row, "ended_at")?,
@@ -156,7 +171,7 @@ pub fn put(tx: &Transaction<'_>, tenant: TenantId, leg: &Leg) -> Result<(), Stor
             ":state": leg.state.as_str(), ":lk_call": leg.lk_call_id, ":sip_call": leg.sip_call_id,
             ":identity": leg.identity, ":address": leg.address, ":trunk": sql::text(leg.trunk_id),
             ":extension": sql::text(leg.extension_id), ":user": sql::text(leg.user_id), ":codec": leg.codec,
-            ":stats": leg.stats.as_ref().map(sql::json).transpose()?, ":started": sql::time(leg.started_at),
+            ":stats": leg.stats.as_ref().map(|stats| sql::json(&stats.stored())).transpose()?, ":started": sql::time(leg.started_at),
             ":answered": leg.answered_at.map(sql::time), ":ended": leg.ended_at.map(sql::time),
             ":cause": leg.end_cause, ":detail": leg.end_detail, ":code": leg.sip_code,
         },
@@ -175,4 +190,19 @@ pub fn of_call(conn: &Connection, call: CallId) -> Result<Vec<Leg>, StoreError> 
 pub fn find_by_lk(conn: &Connection, lk_call_id: &str) -> Result<Option<Leg>, StoreError> {
     let sql = "SELECT * FROM leg WHERE lk_call_id = ?1";
     Ok(conn.query_row(sql, [lk_call_id], Leg::from_row).optional()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_known_is_stored_as_a_number_and_read_as_unknown() {
+        let silent = Stats { packets: 0, lost: 0, jitter_ms: None, mos: None, rtt_ms: None, far_end: None };
+        let text = serde_json::to_value(silent.stored()).unwrap();
+        assert_eq!((text["jitter_ms"].as_f64(), text["mos"].as_f64()), (Some(0.0), Some(0.0)));
+        assert_eq!(silent.stored().restored(), silent);
+        let known = Stats { packets: 2, jitter_ms: Some(0.0), mos: Some(1.0), ..silent };
+        assert_eq!(known.stored().restored(), known);
+    }
 }

@@ -5,18 +5,16 @@
 //! that a short interruption passes without one.
 
 use crate::codec::{FRAME, Frame, RATE};
-use std::f32::consts::TAU;
+use crate::tone::wave;
+use std::sync::LazyLock;
 
 /// Frames from the loss, or from one beep, to the next.
 const FIRST: u32 = 50;
 const PERIOD: u32 = 150;
 /// Frames that a beep lasts.
 const LENGTH: u32 = 10;
-const HERTZ: f32 = 425.0;
-/// Peak; 27 dB below full scale.
-const LEVEL: f32 = 1400.0;
-/// Samples over which a beep swells and fades, so that it does not click.
-const EDGE: f32 = 80.0;
+/// 27 dB below full scale, and without a click at either end.
+static BEEP: LazyLock<Vec<i16>> = LazyLock::new(|| wave(425.0, RATE, LENGTH as usize * FRAME, 1400.0, 80));
 
 /// Counts the frames of an interruption.
 #[derive(Debug, Default)]
@@ -42,19 +40,9 @@ impl Comfort {
         *frames = if now + 1 == FIRST + PERIOD { FIRST } else { now + 1 };
         let Some(place) = now.checked_sub(FIRST).filter(|place| *place < LENGTH) else { return false };
         let first = place as usize * FRAME;
-        for (n, sample) in frame.iter_mut().enumerate() {
-            *sample = beep(first + n);
-        }
+        frame.copy_from_slice(&BEEP[first..first + FRAME]);
         true
     }
-}
-
-/// Sample `n` of a beep.
-fn beep(n: usize) -> i16 {
-    let length = (LENGTH as usize * FRAME) as f32;
-    let n = n as f32;
-    let swell = (n.min(length - 1.0 - n) / EDGE).min(1.0);
-    (LEVEL * swell * (TAU * HERTZ * n / RATE as f32).sin()) as i16
 }
 
 #[cfg(test)]
@@ -88,10 +76,9 @@ mod tests {
 
     #[test]
     fn a_beep_is_quiet_and_begins_and_ends_softly() {
-        let samples: Vec<i16> = (0..LENGTH as usize * FRAME).map(beep).collect();
-        let loudest = samples.iter().map(|sample| sample.unsigned_abs()).max().unwrap();
+        let loudest = BEEP.iter().map(|sample| sample.unsigned_abs()).max().unwrap();
         assert!((1000..1500).contains(&loudest), "{loudest}");
-        for edge in [&samples[..8], &samples[samples.len() - 8..]] {
+        for edge in [&BEEP[..8], &BEEP[BEEP.len() - 8..]] {
             assert!(edge.iter().all(|sample| sample.unsigned_abs() < 150), "{edge:?}");
         }
     }

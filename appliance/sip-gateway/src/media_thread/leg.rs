@@ -3,22 +3,21 @@
 //! A [`Leg`] joins the two halves: `media::phone` knows the phone, `RoomSession` the room. Here are
 //! only the sockets, the order of things and the reports. Before it has a room, a leg plays sounds and reports keys.
 
+mod room;
+
 use super::packets::Packets;
 use super::room_tone::RoomTone;
 use super::rtcp::{Rtcp, Side};
 use super::stats;
-use super::{AddError, Again, LegMediaEvent, LegOrder, NewLeg};
-use livekit::{
-    AudioCodec, AudioFrame, AudioPacket, Certificate, Disconnect, DisconnectReason, JoinOptions, Output, RoomError,
-    RoomEvent, RoomSession,
-};
+use super::{AddError, LegMediaEvent, LegOrder, NewLeg};
+use livekit::{Certificate, Disconnect, Output, RoomEvent, RoomSession};
 use media::codec::{Codec, G711};
 use media::dtmf::event_of;
-use media::phone::{FromPhone, Heard, PhoneAudio, RoomFrame, StreamStart, ToPhone, ToRoom};
-use media::playout::RoomPacket;
+use media::phone::{FromPhone, Heard, StreamStart, ToPhone, ToRoom};
 use media::rtcp::is_rtcp;
 use media::sdp::Negotiated;
 use media::srtp::Shield;
+use room::publish;
 use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc::UnboundedSender;
@@ -246,85 +245,9 @@ impl Leg {
         let _ = events.send(LegMediaEvent::Closed);
     }
 
-    fn join(&mut self, options: JoinOptions, now: Instant) -> Result<(), AddError> {
-        let codec = room_codec(options.published_codec().unwrap_or(AudioCodec::Opus));
-        self.to_room.set_codec(codec)?;
-        let local = self.room_socket.local_addr()?;
-        self.session = Some(RoomSession::new(options, local, &self.certificate, now)?);
-        Ok(())
-    }
-
-    /// Nothing happens while there is no room.
-    fn in_room(&mut self, act: impl FnOnce(&mut RoomSession)) {
-        if let Some(session) = &mut self.session {
-            act(session);
-        }
-    }
-
-    /// A frame of what the room hears before the phone is answered.
-    fn play_to_room(&mut self, now: Instant) {
-        let (Some(tone), Some(session)) = (&mut self.tone, &mut self.session) else { return };
-        let Some(audio) = tone.next(now) else { return };
-        publish(&mut self.to_room, session, &audio, now);
-        self.flush(now);
-    }
-
     fn press(&mut self, digits: &str, now: Instant) {
         self.to_phone.press(digits, now);
         self.presses = true;
-    }
-
-    /// Another session takes the place of the one that ended; the phone notices nothing.
-    fn rejoin(&mut self, again: Again, now: Instant) {
-        match self.session_after(&again, now) {
-            Ok(session) => (self.session, self.room_socket) = (session, again.room_socket),
-            Err(error) => {
-                let reason = Disconnect::Media(error.to_string());
-                self.report(LegMediaEvent::Room(RoomEvent::Disconnected { reason, can_rejoin: true }));
-            }
-        }
-    }
-
-    /// Another room takes the place of this one, which hears our last words; the phone notices nothing.
-    fn move_to(&mut self, again: Again, now: Instant) {
-        match self.other_session(&again, now) {
-            Ok(session) => {
-                self.say_goodbye();
-                self.to_phone.forget_tracks();
-                (self.session, self.room_socket) = (Some(session), again.room_socket);
-            }
-            Err(error) => tracing::error!(%error, "the other room cannot be joined; the leg stays where it is"),
-        }
-    }
-
-    fn other_session(&mut self, again: &Again, now: Instant) -> Result<RoomSession, AddError> {
-        again.room_socket.set_nonblocking(true)?;
-        let local = again.room_socket.local_addr()?;
-        let session = RoomSession::new(again.options.clone(), local, &self.certificate, now)?;
-        self.to_room.set_codec(room_codec(again.options.published_codec().unwrap_or(AudioCodec::Opus)))?;
-        Ok(session)
-    }
-
-    /// To the room that is left. What it still had to tell concerns nobody.
-    fn say_goodbye(&mut self) {
-        let Some(mut session) = self.session.take() else { return };
-        session.leave(DisconnectReason::ClientInitiated);
-        loop {
-            match session.poll_output() {
-                Output::Timeout(_) => return,
-                Output::Datagram { to, data } => _ = self.room_socket.send_to(&data, to),
-                Output::Signal(frame) => self.report(LegMediaEvent::Signal(frame)),
-                Output::Connect(_) | Output::CloseSignal | Output::Event(_) => {}
-            }
-        }
-    }
-
-    /// None where there was none.
-    fn session_after(&self, again: &Again, now: Instant) -> Result<Option<RoomSession>, AddError> {
-        again.room_socket.set_nonblocking(true)?;
-        let local = again.room_socket.local_addr()?;
-        let after = |ended: &RoomSession| ended.after(again.options.clone(), local, &self.certificate, now);
-        Ok(self.session.as_ref().map(after).transpose()?)
     }
 
     fn negotiated(&mut self, agreed: &Negotiated, now: Instant) {
@@ -355,37 +278,6 @@ impl Leg {
         self.report(LegMediaEvent::PhoneDigit(digit));
     }
 
-    fn room_audio(&mut self, packet: AudioPacket, now: Instant) {
-        let Some(to) = self.from_phone.destination() else { return };
-        let codec = room_codec(packet.codec);
-        let room = RoomPacket { codec, sequence: packet.seq, timestamp: packet.rtp_time, payload: packet.payload };
-        let mut send = sender(&self.rtp, to, self.shield.as_mut(), &mut self.packets);
-        self.to_phone.room_packet(&packet.track_sid, room, now, &mut send);
-    }
-
-    fn room_event(&mut self, event: RoomEvent, now: Instant) {
-        match &event {
-            RoomEvent::TrackUnsubscribed { track_sid, .. } => self.to_phone.forget_track(track_sid),
-            RoomEvent::TrackPublished { codec, .. } => {
-                if let Err(error) = self.to_room.set_codec(room_codec(*codec)) {
-                    tracing::error!(%error, "the room's codec is not available");
-                }
-            }
-            RoomEvent::Dtmf { digit, .. } => self.to_phone.press(digit, now),
-            RoomEvent::Resuming | RoomEvent::MediaLost => self.to_phone.room_is_lost(),
-            RoomEvent::Disconnected { .. } => {
-                self.to_phone.forget_tracks();
-                self.to_phone.room_is_lost();
-            }
-            RoomEvent::MediaConnected => self.to_phone.room_is_back(),
-            RoomEvent::Resumed if self.session.as_ref().is_some_and(RoomSession::is_media_connected) => {
-                self.to_phone.room_is_back()
-            }
-            _ => {}
-        }
-        self.report(LegMediaEvent::Room(event));
-    }
-
     fn watch(&mut self, now: Instant) {
         if now >= self.report_at {
             self.report_at = now + REPORT;
@@ -410,27 +302,6 @@ impl Leg {
     }
 }
 
-/// Publishes the phone's frame. What the room does not take is sent as Opus from then on.
-fn publish(to_room: &mut ToRoom, session: &mut RoomSession, audio: &PhoneAudio<'_>, now: Instant) {
-    let mut refused = false;
-    to_room.frame(audio, &mut |frame: RoomFrame<'_>| {
-        let frame = AudioFrame {
-            codec: audio_codec(frame.codec),
-            payload: frame.payload,
-            rtp_time: frame.timestamp,
-            marker: frame.marker,
-            level: Some(frame.level),
-        };
-        refused |= matches!(session.send_audio(frame, now), Err(RoomError::CodecNotNegotiated(_)));
-    });
-    if refused && to_room.codec() != Codec::Opus {
-        tracing::info!(codec = ?to_room.codec(), "the room does not take this codec; Opus is sent instead");
-        if let Err(error) = to_room.set_codec(Codec::Opus) {
-            tracing::error!(%error, "Opus is not available");
-        }
-    }
-}
-
 /// Nothing leaves in the clear where encryption was agreed on.
 fn sender(
     rtp: &UdpSocket,
@@ -448,21 +319,5 @@ fn sender(
                 }
             }
         }
-    }
-}
-
-fn room_codec(codec: AudioCodec) -> Codec {
-    match codec {
-        AudioCodec::Opus => Codec::Opus,
-        AudioCodec::Pcmu => Codec::G711(G711::Pcmu),
-        AudioCodec::Pcma => Codec::G711(G711::Pcma),
-    }
-}
-
-fn audio_codec(codec: Codec) -> AudioCodec {
-    match codec {
-        Codec::Opus => AudioCodec::Opus,
-        Codec::G711(G711::Pcmu) => AudioCodec::Pcmu,
-        Codec::G711(G711::Pcma) => AudioCodec::Pcma,
     }
 }

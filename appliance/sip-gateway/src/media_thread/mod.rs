@@ -26,7 +26,7 @@ use media::sdp::Negotiated;
 use media::sound::Sound;
 pub use packets::PacketCount;
 use std::collections::HashMap;
-use std::net::{IpAddr, UdpSocket};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Sender, channel};
@@ -191,6 +191,14 @@ struct Way {
 pub(crate) struct Again {
     pub options: JoinOptions,
     pub room_socket: UdpSocket,
+}
+
+impl Again {
+    /// The socket's address; from now on nobody waits for it.
+    fn local(&self) -> std::io::Result<SocketAddr> {
+        self.room_socket.set_nonblocking(true)?;
+        self.room_socket.local_addr()
+    }
 }
 
 /// What a leg is told to do.

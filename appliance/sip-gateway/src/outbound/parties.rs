@@ -8,8 +8,8 @@ use livekit::{
     proto::{SipNamedDest, SipRequestDest, SipTransport, SipUri, sip::InternalCreateSipParticipantRequest as Request},
     protocol::{sip_named_dest, sip_request_dest},
 };
-use sip::header;
-use std::net::{IpAddr, SocketAddr};
+use sip::{header, uri::bracketed};
+use std::net::SocketAddr;
 use types::control::PHONES_HOST;
 
 /// The Request-URI that was spelled out.
@@ -39,7 +39,7 @@ pub fn from(gateway: &Gateway, request: &Request, peer: SocketAddr) -> String {
         return from;
     }
     let host = match request.hostname.is_empty() || request.address == PHONES_HOST {
-        true => host_of(gateway.addresses.sip_towards(peer.ip())),
+        true => bracketed(&gateway.addresses.sip_towards(peer.ip()).to_string()),
         false => request.hostname.clone(),
     };
     let display = match &request.display_name {
@@ -71,14 +71,6 @@ fn uri_of(uri: &SipUri) -> String {
 /// Without the angle brackets that it may have.
 fn bare(raw: &str) -> String {
     raw.trim().trim_start_matches('<').trim_end_matches('>').to_owned()
-}
-
-/// As a URI writes it.
-pub fn host_of(ip: IpAddr) -> String {
-    match ip {
-        IpAddr::V4(ip) => ip.to_string(),
-        IpAddr::V6(ip) => format!("[{ip}]"),
-    }
 }
 
 #[cfg(test)]

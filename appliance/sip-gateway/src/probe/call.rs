@@ -5,12 +5,12 @@ use super::{
     in_call::Talk,
     log::{Log, Seen},
 };
-use crate::{gateway::Gateway, outbound::parties::host_of, participant};
+use crate::{gateway::Gateway, participant};
 use jiff::Timestamp;
 use media::sdp::{Encryption, LocalMedia, MediaSession};
 use sip::{
     Credentials, Dialog, DialogEvent, ENDLESS_CHALLENGE, HeaderList, OutboundCall, OutboundEvent, OutboundInvite,
-    Transport,
+    Transport, uri::bracketed,
 };
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio::sync::mpsc;
@@ -71,7 +71,11 @@ async fn place(
     let mut sdp = MediaSession::new(LocalMedia { encryption, ..LocalMedia::new(local) }, rand::random::<u32>().into());
     let invite = OutboundInvite {
         request_uri: format!("sip:{number}@{};transport={}", request.server, request.transport),
-        from: format!("<sip:{}@{}>", caller(request), host_of(gateway.addresses.sip_towards(address.ip()))),
+        from: format!(
+            "<sip:{}@{}>",
+            caller(request),
+            bracketed(&gateway.addresses.sip_towards(address.ip()).to_string())
+        ),
         to: format!("<sip:{number}@{}>", request.server),
         destination: Some(address.to_string()),
         transport: Transport::named(&request.transport),

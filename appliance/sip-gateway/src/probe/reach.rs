@@ -102,7 +102,7 @@ async fn connect(
         must(log, Step::Transport, format!("a connection to {address}"), CONNECT, work).await;
     }
     if transport == Transport::Tls {
-        let name = request.server.split(':').next().unwrap_or_default();
+        let name = sip::uri::host_of(&request.server);
         let work = async { seen(gateway.endpoint.shake_hands(&request.server, address).await) };
         let sent = format!("a TLS handshake; the certificate must be trusted, be valid now, and name {name}");
         must(log, Step::Tls, sent, CONNECT, work).await;
@@ -155,7 +155,7 @@ async fn register(gateway: &Gateway, request: &ProbeRequest, transport: Transpor
     let Some(user) = &request.username else {
         return log.skip(Step::Register, "the trunk has no user name");
     };
-    let domain = request.server.split(':').next().unwrap_or_default();
+    let domain = sip::uri::host_of(&request.server);
     let password = request.password.as_ref().map(|password| password.expose().clone()).unwrap_or_default();
     let register = RegisterRequest {
         key: String::new(),
