@@ -26,18 +26,12 @@ SCENARIO = Path(__file__).resolve().with_name("pair.xml")
 SECONDS, RATE = 30, 10
 STEPS = (10, 20, 30, 40, 50, 60, 70, 80, 90, 100)
 TICKS = os.sysconf("SC_CLK_TCK")
-HEAD = ("calls", "up", "gw ms/s", "lk ms/s", "gw MB", "180 p50", "p95", "200 p50", "p95", "delay p50", "p95", "loss %", "MOS", "CPU %", "bench %")
+HEAD = ("calls", "up", "gw ms/s", "lk ms/s", "gw MB", "180 p50", "p95", "200 p50", "p95", "delay p50", "p95", "loss %", "MOS", "bench %")
 
 
 def cpu_seconds(pid):
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / TICKS
-
-
-def busy_seconds():
-    """Of all processors together; waiting for a disk is idleness."""
-    fields = list(map(int, Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]))
-    return (sum(fields) - fields[3] - fields[4]) / TICKS
 
 
 def rss_mb(pid):
@@ -69,10 +63,10 @@ class Step:
             rows = [f"{numbers[n // 2]};{caller.port};+3161{n:07};" for n, caller in enumerate(self.callers)]
             (folder / "callers.csv").write_text("SEQUENTIAL\n" + "\n".join(rows) + "\n")
             pids = engine.pids()
-            before = [cpu_seconds(pid) for pid in pids.values()] + [busy_seconds(), time.process_time(), time.monotonic()]
+            before = [cpu_seconds(pid) for pid in pids.values()] + [time.process_time(), time.monotonic()]
             await self._calls(engine, folder)
-            after = [cpu_seconds(pid) for pid in pids.values()] + [busy_seconds(), time.process_time(), time.monotonic()]
-        self.gateway, self.livekit, self.busy, self.own, self.wall = (b - a for a, b in zip(before, after))
+            after = [cpu_seconds(pid) for pid in pids.values()] + [time.process_time(), time.monotonic()]
+        self.gateway, self.livekit, self.own, self.wall = (b - a for a, b in zip(before, after))
         self.memory = rss_mb(pids["gateway"])
         for caller in self.callers:
             caller.transport.close()
@@ -141,7 +135,7 @@ class Step:
         cells = (self.count, self.up, 1000 * self.gateway / seconds, 1000 * self.livekit / seconds, self.memory,
                  percentile(self.rings, 0.5), percentile(self.rings, 0.95), percentile(self.answers, 0.5), percentile(self.answers, 0.95),
                  percentile(late, 0.5), percentile(late, 0.95), 100 * self.loss, self.mos,
-                 100 * self.busy / self.wall / os.cpu_count(), 100 * self.own / self.wall / os.cpu_count())
+                 100 * self.own / self.wall / os.cpu_count())
         return "".join(f"{cell:>10}" if isinstance(cell, int) else f"{cell:>10.2f}" for cell in cells)
 
 
