@@ -1,8 +1,8 @@
 //! What does a call sound like, and how do its packets look on the wire?
 //!
 //! Everything here is pure: time is an argument, packets are byte slices, nothing opens a socket.
-//! The rate is 8 kHz and the frame is 20 ms throughout ([`codec::FRAME`]), because that is what
-//! phones speak and Opus decodes to it directly.
+//! A frame is 20 ms throughout ([`codec::FRAME`]). Times are counted at 8 kHz, for so does the RTP of all phones; a
+//! sound has 8 kHz too, or 16 where the phone speaks G.722 ([`codec::Rate`]), and Opus decodes to either directly.
 //!
 //! | question | module |
 //! |---|---|

@@ -2,13 +2,14 @@
 //!
 //! [`Playout`] turns one track's packets, which come early, late, doubled or never, into one frame
 //! every 20 ms. The caller's clock is the only clock: each [`Playout::pull`] is 20 ms.
+//! Times are ticks of 8 kHz, whatever the [`Rate`] of the sound.
 //!
 //! - It starts with [`FIRST_DELAY`] frames in hand, waits longer after packets came too late, and
 //!   drops a frame when more than that stays in hand (also how a faster clock is followed).
 //! - A gap in timestamps without a gap in sequence numbers is silence (Opus stops sending then);
 //!   with one it is a loss, and the decoder guesses what was said.
 
-use crate::codec::{Codec, Decoder, FRAME, Frame, LONGEST_PACKET};
+use crate::codec::{Codec, Decoder, FRAME, LONGEST_PACKET, LONGEST_WIDE, Rate};
 use crate::rtp::Unwrapper;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -20,7 +21,7 @@ const LONGEST_DELAY: usize = 8;
 const MOST_PACKETS: usize = 50;
 /// Frames that the decoder guesses in a row.
 const MOST_CONCEALED: u32 = 3;
-/// A jump of so many samples starts anew instead of waiting.
+/// A jump of so many ticks starts anew instead of waiting.
 const JUMP: i64 = 20 * FRAME as i64;
 /// Frames over which it is watched how many stay in hand.
 const WATCH: u32 = 100;
@@ -40,14 +41,15 @@ pub struct RoomPacket {
 
 /// The packets of one track on their way to be heard.
 pub struct Playout {
+    rate: Rate,
     codec: Option<Codec>,
     decoder: Option<Box<dyn Decoder>>,
     time: Unwrapper,
     packets: VecDeque<Waiting>,
     /// Decoded, not played.
     pcm: VecDeque<i16>,
-    scratch: Box<[i16; LONGEST_PACKET]>,
-    /// What plays next: sample time and sequence number.
+    scratch: Box<[i16; LONGEST_WIDE]>,
+    /// What plays next: its time and sequence number.
     next: Option<(i64, u64)>,
     /// It ran dry, and no packet has come since.
     dry: bool,
@@ -61,7 +63,6 @@ pub struct Playout {
 
 struct Waiting {
     sequence: u64,
-    /// In samples at 8 kHz.
     time: i64,
     payload: Arc<[u8]>,
 }
@@ -75,15 +76,17 @@ enum State {
     Playing,
 }
 
-impl Default for Playout {
-    fn default() -> Self {
+impl Playout {
+    /// Frames of `rate` come out.
+    pub fn new(rate: Rate) -> Playout {
         Playout {
+            rate,
             codec: None,
             decoder: None,
             time: Unwrapper::default(),
             packets: VecDeque::new(),
             pcm: VecDeque::new(),
-            scratch: Box::new([0; LONGEST_PACKET]),
+            scratch: Box::new([0; LONGEST_WIDE]),
             next: None,
             dry: false,
             state: State::Filling { frames: 0 },
@@ -94,9 +97,7 @@ impl Default for Playout {
             calm: 0,
         }
     }
-}
 
-impl Playout {
     /// Takes a packet in any order; what came too late to play is dropped.
     pub fn push(&mut self, packet: RoomPacket) {
         if self.codec != Some(packet.codec) && !self.change_codec(packet.codec) {
@@ -119,12 +120,12 @@ impl Playout {
         }
     }
 
-    /// The next 20 ms; false when there is nothing but silence (then `frame` is zeros).
-    pub fn pull(&mut self, frame: &mut Frame) -> bool {
+    /// The next 20 ms, [`Rate::frame`] samples; false when there is nothing but silence (then `frame` is zeros).
+    pub fn pull(&mut self, frame: &mut [i16]) -> bool {
         if !self.started() {
             return self.wait(frame);
         }
-        while self.pcm.len() < FRAME {
+        while self.pcm.len() < self.rate.frame() {
             if !self.decode_more() {
                 return self.run_dry(frame);
             }
@@ -137,16 +138,21 @@ impl Playout {
     /// Frames in hand, decoded or not.
     pub fn depth(&self) -> usize {
         let (Some(first), Some(last)) = (self.packets.front(), self.packets.back()) else {
-            return self.pcm.len() / FRAME;
+            return self.decoded() / FRAME;
         };
         let from = self.next.filter(|_| self.state == State::Playing).map_or(first.time, |(time, _)| time);
-        ((last.time - from).max(0) as usize + FRAME + self.pcm.len()) / FRAME
+        ((last.time - from).max(0) as usize + FRAME + self.decoded()) / FRAME
+    }
+
+    /// Ticks of sound that wait to be played.
+    fn decoded(&self) -> usize {
+        self.pcm.len() / self.rate.per_tick()
     }
 
     fn change_codec(&mut self, codec: Codec) -> bool {
-        let Ok(decoder) = codec.decoder() else { return false };
+        let Ok(decoder) = codec.decoder(self.rate) else { return false };
         let delay = self.delay;
-        *self = Playout { codec: Some(codec), decoder: Some(decoder), delay, ..Playout::default() };
+        *self = Playout { codec: Some(codec), decoder: Some(decoder), delay, ..Playout::new(self.rate) };
         true
     }
 
@@ -182,7 +188,7 @@ impl Playout {
     }
 
     /// Nothing to play yet.
-    fn wait(&mut self, frame: &mut Frame) -> bool {
+    fn wait(&mut self, frame: &mut [i16]) -> bool {
         if let (State::Filling { frames }, false) = (&mut self.state, self.packets.is_empty()) {
             *frames += 1;
         }
@@ -190,14 +196,14 @@ impl Playout {
     }
 
     /// Nothing left to play: collect again, so that late packets have a chance.
-    fn run_dry(&mut self, frame: &mut Frame) -> bool {
+    fn run_dry(&mut self, frame: &mut [i16]) -> bool {
         self.state = State::Filling { frames: 0 };
         self.dry = true;
         self.least = usize::MAX;
         self.watched = 0;
         if !self.pcm.is_empty() {
             let rest = self.pcm.len();
-            self.pcm.resize(FRAME, 0);
+            self.pcm.resize(self.rate.frame(), 0);
             self.take(frame);
             return rest > 0;
         }
@@ -205,7 +211,7 @@ impl Playout {
     }
 
     /// A guess at what is missing, soon turning into silence.
-    fn guess(&mut self, frame: &mut Frame) -> bool {
+    fn guess(&mut self, frame: &mut [i16]) -> bool {
         self.concealed += 1;
         match &mut self.decoder {
             Some(decoder) if self.next.is_some() && self.concealed <= MOST_CONCEALED => {
@@ -233,10 +239,10 @@ impl Playout {
         true
     }
 
-    /// `length` samples of silence or, after a loss, of guessing; `last` is the one right before the next packet.
+    /// `length` ticks of silence or, after a loss, of guessing; `last` is the one right before the next packet.
     fn fill_gap(&mut self, length: usize, last: bool) {
         let lost = self.next.zip(self.packets.front()).is_some_and(|((_, sequence), first)| first.sequence > sequence);
-        let pcm = &mut self.scratch[..length];
+        let pcm = &mut self.scratch[..length * self.rate.per_tick()];
         match &mut self.decoder {
             // Opus conceals in steps of 2.5 ms.
             Some(decoder) if lost && self.concealed < MOST_CONCEALED && length.is_multiple_of(20) => {
@@ -250,15 +256,16 @@ impl Playout {
 
     fn decode_first(&mut self) -> bool {
         let (Some(packet), Some(decoder)) = (self.packets.pop_front(), &mut self.decoder) else { return false };
-        let length = decoder.decode(&packet.payload, &mut self.scratch[..]).unwrap_or(0);
-        self.pcm.extend(&self.scratch[..length]);
-        self.next = Some((packet.time + length as i64, packet.sequence + 1));
+        let room = &mut self.scratch[..LONGEST_PACKET * self.rate.per_tick()];
+        let length = decoder.decode(&packet.payload, room).unwrap_or(0);
+        self.pcm.extend(&room[..length]);
+        self.next = Some((packet.time + (length / self.rate.per_tick()) as i64, packet.sequence + 1));
         self.concealed = 0;
         true
     }
 
-    fn take(&mut self, frame: &mut Frame) {
-        for (sample, heard) in frame.iter_mut().zip(self.pcm.drain(..FRAME)) {
+    fn take(&mut self, frame: &mut [i16]) {
+        for (sample, heard) in frame.iter_mut().zip(self.pcm.drain(..self.rate.frame())) {
             *sample = heard;
         }
     }
@@ -275,8 +282,9 @@ impl Playout {
         if self.watched < WATCH {
             return;
         }
-        if self.least > self.delay + 1 && (self.pcm.len() >= 2 * FRAME || self.decode_more()) {
-            self.pcm.drain(..FRAME.min(self.pcm.len() - FRAME));
+        if self.least > self.delay + 1 && (self.decoded() >= 2 * FRAME || self.decode_more()) {
+            let frame = self.rate.frame();
+            self.pcm.drain(..frame.min(self.pcm.len() - frame));
         }
         self.least = usize::MAX;
         self.watched = 0;

@@ -11,7 +11,7 @@
 //!
 //! It is an estimate: what a playout buffer drops because it came too late is not seen, only counted as delay.
 
-use crate::codec::{FRAME_TIME, G711};
+use crate::codec::{FRAME_TIME, PhoneCodec};
 use std::time::Duration;
 
 /// R of a line without delay and loss.
@@ -28,9 +28,9 @@ struct Impairment {
 
 impl Impairment {
     /// G.711 with concealment of lost frames, as in its appendix I. (Without it Bpl would be 4.3.)
-    fn of(codec: G711) -> Impairment {
+    fn of(codec: PhoneCodec) -> Impairment {
         match codec {
-            G711::Pcmu | G711::Pcma => Impairment { ie: 0.0, bpl: 25.1 },
+            PhoneCodec::G711(_) | PhoneCodec::G722 => Impairment { ie: 0.0, bpl: 25.1 },
         }
     }
 
@@ -43,7 +43,7 @@ impl Impairment {
 /// One direction of a call, as its packets arrive.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Line {
-    pub codec: G711,
+    pub codec: PhoneCodec,
     /// The share of packets lost, 0 to 1.
     pub loss: f64,
     pub jitter_ms: f64,
@@ -76,7 +76,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const CLEAN: Line = Line { codec: G711::Pcmu, loss: 0.0, jitter_ms: 1.0, round_trip: None };
+    const CLEAN: Line = Line { codec: PhoneCodec::PCMU, loss: 0.0, jitter_ms: 1.0, round_trip: None };
 
     #[test]
     fn a_clean_line_is_good_and_a_lossy_one_is_not() {

@@ -27,6 +27,9 @@ pub struct Config {
     pub drain_s: Option<u32>,
     #[serde(default)]
     pub room_codec: RoomCodec,
+    /// Spoken with phones, and with trunks whose `media` lists none; best first.
+    #[serde(default = "all_codecs")]
+    pub codecs: Vec<Codec>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -163,6 +166,20 @@ impl Default for Observe {
     }
 }
 
+/// A codec of phones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Codec {
+    Pcmu,
+    Pcma,
+    G722,
+}
+
+/// What a room carries as it is goes first.
+fn all_codecs() -> Vec<Codec> {
+    vec![Codec::Pcmu, Codec::Pcma, Codec::G722]
+}
+
 /// What the phone's audio is in the room.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -192,6 +209,7 @@ impl Config {
             share > 0.0 && share <= 1.0,
             "observe.max_cpu_utilization ({share}) must be above 0, at most 1"
         );
+        anyhow::ensure!(!self.codecs.is_empty(), "codecs is empty: name \"pcmu\", \"pcma\" or \"g722\", best first");
         anyhow::ensure!(!self.sip.transports.is_empty(), "sip.transports is empty: name \"udp\" or \"tcp\"");
         for (key, ip) in [("sip", self.sip.advertise_ip), ("rtp", self.rtp.advertise_ip)] {
             anyhow::ensure!(
@@ -231,6 +249,7 @@ mod tests {
         let config: Config = toml_of(GOOD).unwrap();
         config.check().unwrap();
         assert_eq!(config.room_codec, RoomCodec::Auto);
+        assert_eq!(config.codecs, [Codec::Pcmu, Codec::Pcma, Codec::G722]);
     }
 
     #[test]
@@ -254,6 +273,15 @@ mod tests {
     fn a_load_that_no_processor_reaches_is_refused() {
         let config = toml_of(&format!("{GOOD}\n[observe]\nmax_cpu_utilization = 90\n")).unwrap();
         assert!(config.check().unwrap_err().to_string().contains("observe.max_cpu_utilization"));
+    }
+
+    #[test]
+    fn codecs_are_named_best_first_and_at_least_one() {
+        let config = toml_of(&format!("codecs = [\"g722\", \"pcma\"]\n{GOOD}")).unwrap();
+        assert_eq!(config.codecs, [Codec::G722, Codec::Pcma]);
+        assert!(toml_of(&format!("codecs = [\"g729\"]\n{GOOD}")).is_err());
+        let none = toml_of(&format!("codecs = []\n{GOOD}")).unwrap().check().unwrap_err();
+        assert!(none.to_string().starts_with("codecs is empty"), "{none}");
     }
 
     #[test]

@@ -10,7 +10,7 @@ pub mod dispatch;
 mod phone;
 
 use crate::{gateway::Gateway, leg, participant};
-use dispatch::{Found, dispatch_of, leg_of, uri_of};
+use dispatch::{Found, Terms, dispatch_of, leg_of, uri_of};
 use livekit::proto::io::{EvaluateSipDispatchRulesRequest, SipCall, SipDispatchResult, SipTrunkAuthenticationError};
 use sip::{DigestCheck, InboundCall};
 use std::{
@@ -195,11 +195,13 @@ impl Attempt {
         })?;
         drop(asked);
         match answer.outcome() {
-            SipDispatchResult::Accept => Ok(Found::Room(Box::new(dispatch_of(answer, &self.leg, &self.call.info)))),
+            SipDispatchResult::Accept => {
+                let dispatch = dispatch_of(answer, &self.leg, &self.call.info, &self.gateway.config);
+                Ok(Found::Room(Box::new(dispatch)))
+            }
             SipDispatchResult::RequestPin => {
-                let encryption = participant::encryption(answer.media.as_ref());
-                let media_timeout = participant::media_timeout(answer.media.as_ref());
-                Ok(Found::Door { request: Box::new(request), encryption, media_timeout })
+                let terms = Terms::of(answer.media.as_ref(), &self.gateway.config);
+                Ok(Found::Door { request: Box::new(request), terms })
             }
             SipDispatchResult::Drop => {
                 Err(Refused::silently(InboundOutcome::Dropped, "no dispatch rule of livekit-server matches"))

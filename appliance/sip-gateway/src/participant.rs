@@ -3,11 +3,12 @@
 //! Identity, name and `sip.*` attributes (livekit-sip's contract, section 7), and the token that the
 //! gateway signs when livekit-server gave none (section 3.9).
 
+use crate::config::Codec;
 use livekit::proto::{
     Duration as ProtoDuration, RoomConfiguration, SipHeaderOptions, SipMediaConfig, SipMediaEncryption,
     io::EvaluateSipDispatchRulesResponse, sip::InternalCreateSipParticipantRequest,
 };
-use media::{sdp::Encryption, srtp::Key};
+use media::{codec::PhoneCodec, sdp::Encryption, srtp::Key};
 use rand::Rng;
 use sip::InviteInfo;
 use std::{collections::HashMap, time::Duration};
@@ -82,6 +83,30 @@ pub fn encryption(media: Option<&SipMediaConfig>) -> Encryption {
 pub fn media_timeout(media: Option<&SipMediaConfig>) -> Option<Duration> {
     let timeout = media?.media_timeout.as_ref()?;
     positive(ProtoDuration { seconds: timeout.seconds, nanos: timeout.nanos })
+}
+
+/// What may be spoken, best first: the codecs that the trunk or the request lists, instead of ours or beside them.
+/// Names that we do not know are passed over.
+pub fn codecs(media: Option<&SipMediaConfig>, ours: &[Codec]) -> Vec<PhoneCodec> {
+    let listed = media.into_iter().flat_map(|media| &media.codecs);
+    let known =
+        listed.filter(|codec| matches!(codec.rate, 0 | 8000)).filter_map(|codec| PhoneCodec::named(&codec.name));
+    let instead = media.is_some_and(|media| media.only_listed_codecs);
+    let mut codecs = if instead { Vec::new() } else { ours.iter().copied().map(spoken).collect() };
+    for codec in known {
+        if !codecs.contains(&codec) {
+            codecs.push(codec);
+        }
+    }
+    codecs
+}
+
+fn spoken(codec: Codec) -> PhoneCodec {
+    match codec {
+        Codec::Pcmu => PhoneCodec::PCMU,
+        Codec::Pcma => PhoneCodec::PCMA,
+        Codec::G722 => PhoneCodec::G722,
+    }
 }
 
 /// Fresh ones, of every suite.
@@ -185,6 +210,7 @@ pub fn attribute_headers(map: &HashMap<String, String>, attributes: &HashMap<Str
 #[cfg(test)]
 mod tests {
     use super::*;
+    use livekit::proto::SipCodec;
 
     fn headers() -> Vec<(String, String)> {
         vec![("X-Customer".into(), "42".into()), ("Subject".into(), "hello".into())]
@@ -222,6 +248,22 @@ mod tests {
         let map =
             HashMap::from([("x-customer".to_owned(), "customer".to_owned()), ("x-none".to_owned(), "none".to_owned())]);
         assert_eq!(mapped_headers(&map, &headers()), HashMap::from([("customer".into(), "42".into())]));
+    }
+
+    #[test]
+    fn listed_codecs_are_spoken_instead_of_ours_or_beside_them() {
+        let ours = [Codec::Pcmu, Codec::Pcma];
+        let media = |only_listed_codecs, names: &[&str]| {
+            let codec = |name: &&str| SipCodec { name: (*name).to_owned(), rate: 8000 };
+            SipMediaConfig { only_listed_codecs, codecs: names.iter().map(codec).collect(), ..Default::default() }
+        };
+        assert_eq!(codecs(None, &ours), [PhoneCodec::PCMU, PhoneCodec::PCMA]);
+        assert_eq!(codecs(Some(&media(false, &[])), &ours), codecs(None, &ours));
+        let beside = codecs(Some(&media(false, &["g722", "PCMA"])), &ours);
+        assert_eq!(beside, [PhoneCodec::PCMU, PhoneCodec::PCMA, PhoneCodec::G722]);
+        let instead = codecs(Some(&media(true, &["G722", "AMR-WB", "PCMA", "G722"])), &ours);
+        assert_eq!(instead, [PhoneCodec::G722, PhoneCodec::PCMA]);
+        assert_eq!(codecs(Some(&media(true, &["telephone-event"])), &ours), []);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::script::{Input, Output, Script};
 use crate::shelf::Message;
 use crate::tape::{Tape, TapeError};
 use livekit::{AudioCodec, AudioPacket, Disconnect, DisconnectReason, Participant, ParticipantKind, RoomEvent};
-use media::codec::{CodecError, Encoder, FRAME, Frame, G711, OpusEncoder};
+use media::codec::{CodecError, Encoder, FRAME, Frame, G711, OpusEncoder, Rate};
 use std::collections::HashSet;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -269,7 +269,7 @@ impl Voice {
             AudioCodec::Pcma => Ok(G711::Pcma.encode(frame, &mut bytes[..FRAME])),
             AudioCodec::Opus => match &mut self.opus {
                 Some(encoder) => encoder.encode(frame, bytes),
-                none => none.insert(OpusEncoder::new()?).encode(frame, bytes),
+                none => none.insert(OpusEncoder::new(Rate::Narrow)?).encode(frame, bytes),
             },
         }
     }

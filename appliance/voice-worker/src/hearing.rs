@@ -6,7 +6,7 @@
 
 use crate::loudness::Loudness;
 use crate::timeline::Timeline;
-use media::codec::{Codec, CodecError, Decoder, FRAME, G711, LONGEST_PACKET};
+use media::codec::{Codec, CodecError, Decoder, FRAME, G711, LONGEST_PACKET, Rate};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
@@ -147,7 +147,7 @@ fn decoder_for(slot: &mut Option<(Codec, Box<dyn Decoder>)>, codec: Codec) -> Re
     let kept = slot.take().filter(|(known, _)| *known == codec);
     let decoder = match kept {
         Some((_, decoder)) => decoder,
-        None => codec.decoder()?,
+        None => codec.decoder(Rate::Narrow)?,
     };
     Ok(slot.insert((codec, decoder)).1.as_mut())
 }

@@ -13,7 +13,7 @@ pub mod sip;
 mod well_known;
 
 pub use livekit_protocol::{
-    Destination, ProviderInfo, RoomConfiguration, SipCallDirection, SipCallInfo, SipCallStatus, SipFeature,
+    Destination, ProviderInfo, RoomConfiguration, SipCallDirection, SipCallInfo, SipCallStatus, SipCodec, SipFeature,
     SipHeaderOptions, SipMediaConfig, SipMediaEncryption, SipNamedDest, SipRequestDest, SipStatus, SipStatusCode,
     SipTransferInfo, SipTransferReason, SipTransferStatus, SipTransport, SipUri,
 };

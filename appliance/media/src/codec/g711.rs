@@ -2,7 +2,7 @@
 //!
 //! Decoding and changing the law go through tables that are made once.
 
-use super::{CodecError, Decoder};
+use super::{CodecError, Decoder, Encoder};
 use audio_codec_algorithms as laws;
 use std::sync::LazyLock;
 
@@ -35,11 +35,6 @@ impl G711 {
         }
     }
 
-    /// The codec of that name, in any case.
-    pub fn named(name: &str) -> Option<G711> {
-        [G711::Pcmu, G711::Pcma].into_iter().find(|law| law.name().eq_ignore_ascii_case(name))
-    }
-
     /// Its static payload type (RFC 3551).
     pub fn payload_type(self) -> u8 {
         match self {
@@ -48,17 +43,8 @@ impl G711 {
         }
     }
 
-    /// The codec with that static payload type.
-    pub fn of_payload_type(payload_type: u8) -> Option<G711> {
-        match payload_type {
-            0 => Some(G711::Pcmu),
-            8 => Some(G711::Pcma),
-            _ => None,
-        }
-    }
-
     /// The byte of a silent sample.
-    pub fn silence(self) -> u8 {
+    pub const fn silence(self) -> u8 {
         match self {
             G711::Pcmu => 0xFF,
             G711::Pcma => 0xD5,
@@ -110,6 +96,12 @@ impl G711 {
         for byte in bytes {
             *byte = table[usize::from(*byte)];
         }
+    }
+}
+
+impl Encoder for G711 {
+    fn encode(&mut self, pcm: &[i16], out: &mut [u8]) -> Result<usize, CodecError> {
+        Ok(G711::encode(*self, pcm, out))
     }
 }
 

@@ -1,28 +1,63 @@
 //! How do bytes become samples, and samples bytes?
 //!
-//! Phones speak [`G711`]; rooms speak G.711 or Opus ([`Codec`]). Opus runs at 8 kHz on both legs:
-//! libopus decodes any stream straight to that rate, so nothing here resamples.
+//! Phones speak G.711 or G.722 ([`PhoneCodec`]); rooms speak G.711 or Opus ([`Codec`]). A leg has the [`Rate`] of
+//! its phone, and so has its Opus: libopus decodes any stream straight to that rate.
 //! The coders sit behind [`Decoder`] and [`Encoder`] so that another Opus can take libopus' place.
 
 mod g711;
+mod g722;
 mod opus;
+mod phone_codec;
 
 pub use g711::{G711, G711Decoder};
+pub use g722::{G722Decoder, G722Encoder, Widened, Widener};
 pub use opus::{OpusDecoder, OpusEncoder};
+pub use phone_codec::PhoneCodec;
 
 use std::time::Duration;
 
-/// Samples per second of everything that is decoded.
+/// Samples per second where nothing else is said, and ticks per second of a phone's RTP clock.
 pub const RATE: u32 = 8_000;
-/// Samples in one frame.
+/// Samples, or ticks, in one frame at that rate.
 pub const FRAME: usize = 160;
 /// How long one frame lasts.
 pub const FRAME_TIME: Duration = Duration::from_millis(20);
-/// Samples in the longest packet that Opus allows (120 ms).
+/// Samples at 8 kHz in the longest packet that Opus allows (120 ms).
 pub const LONGEST_PACKET: usize = 960;
+/// The same at 16 kHz.
+pub const LONGEST_WIDE: usize = 2 * LONGEST_PACKET;
 
-/// 20 ms of sound.
+/// 20 ms of sound at 8 kHz.
 pub type Frame = [i16; FRAME];
+
+/// How many samples a sound has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Rate {
+    /// 8 kHz
+    #[default]
+    Narrow,
+    /// 16 kHz
+    Wide,
+}
+
+impl Rate {
+    pub const fn hertz(self) -> u32 {
+        RATE * self.per_tick() as u32
+    }
+
+    /// Samples in one tick of an 8 kHz clock.
+    pub const fn per_tick(self) -> usize {
+        match self {
+            Rate::Narrow => 1,
+            Rate::Wide => 2,
+        }
+    }
+
+    /// Samples in one frame.
+    pub const fn frame(self) -> usize {
+        FRAME * self.per_tick()
+    }
+}
 
 /// A codec of a room's track.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +67,7 @@ pub enum Codec {
 }
 
 impl Codec {
-    /// Ticks of the RTP clock for one sample at 8 kHz.
+    /// Ticks of the RTP clock for one tick at 8 kHz.
     pub fn clock_factor(self) -> u32 {
         match self {
             Codec::G711(_) => 1,
@@ -40,11 +75,12 @@ impl Codec {
         }
     }
 
-    /// A decoder to 8 kHz mono.
-    pub fn decoder(self) -> Result<Box<dyn Decoder>, CodecError> {
-        Ok(match self {
-            Codec::G711(law) => Box::new(G711Decoder::new(law)),
-            Codec::Opus => Box::new(OpusDecoder::new()?),
+    /// A decoder to mono.
+    pub fn decoder(self, rate: Rate) -> Result<Box<dyn Decoder>, CodecError> {
+        Ok(match (self, rate) {
+            (Codec::G711(law), Rate::Narrow) => Box::new(G711Decoder::new(law)),
+            (Codec::G711(law), Rate::Wide) => Box::new(Widened::new(G711Decoder::new(law))),
+            (Codec::Opus, rate) => Box::new(OpusDecoder::new(rate)?),
         })
     }
 }
@@ -56,9 +92,9 @@ pub enum CodecError {
     Opus { action: &'static str, source: ::opus::Error },
 }
 
-/// Packets to samples. All lengths are in samples at 8 kHz.
+/// Packets to samples. All lengths are in samples at the decoder's rate.
 pub trait Decoder: Send {
-    /// Decodes one packet to the front of `pcm` (at least [`LONGEST_PACKET`] long); returns its length.
+    /// Decodes one packet to the front of `pcm` (at least [`LONGEST_PACKET`] or [`LONGEST_WIDE`]); returns its length.
     fn decode(&mut self, packet: &[u8], pcm: &mut [i16]) -> Result<usize, CodecError>;
 
     /// Fills `pcm` with a guess at what a lost packet said; `next` is the packet after it, if known.
@@ -67,12 +103,12 @@ pub trait Decoder: Send {
 
 /// Samples to packets.
 pub trait Encoder: Send {
-    /// Encodes one frame to the front of `out`; returns the packet's length.
-    fn encode(&mut self, pcm: &Frame, out: &mut [u8]) -> Result<usize, CodecError>;
+    /// Encodes one frame at the encoder's rate to the front of `out`; returns the packet's length.
+    fn encode(&mut self, pcm: &[i16], out: &mut [u8]) -> Result<usize, CodecError>;
 }
 
 /// Adds `frame` to `sum`; what is too loud is cut off, not wrapped around.
-pub fn mix_into(sum: &mut Frame, frame: &Frame) {
+pub fn mix_into(sum: &mut [i16], frame: &[i16]) {
     for (total, sample) in sum.iter_mut().zip(frame) {
         *total = total.saturating_add(*sample);
     }

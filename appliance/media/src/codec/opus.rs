@@ -1,19 +1,20 @@
-//! How do browsers and bots sound? Opus, coded at 8 kHz mono with libopus.
+//! How do browsers and bots sound? Opus, coded in mono with libopus at the rate of the phone.
 
-use super::{CodecError, Decoder, Encoder, Frame, RATE};
+use super::{CodecError, Decoder, Encoder, Rate};
 use opus::{Application, Bitrate, Channels, Signal};
 
-/// Bits per second towards the room.
-const BITRATE: i32 = 24_000;
+/// Bits per second towards the room, at 8 and at 16 kHz.
+const NARROW: i32 = 24_000;
+const WIDE: i32 = 32_000;
 /// Most of libopus' quality for speech at a third of its full cost.
 const COMPLEXITY: i32 = 5;
 
-/// Opus to 8 kHz mono; stereo is folded down by libopus.
+/// Opus to mono; stereo is folded down by libopus.
 pub struct OpusDecoder(opus::Decoder);
 
 impl OpusDecoder {
-    pub fn new() -> Result<OpusDecoder, CodecError> {
-        opus::Decoder::new(RATE, Channels::Mono)
+    pub fn new(rate: Rate) -> Result<OpusDecoder, CodecError> {
+        opus::Decoder::new(rate.hertz(), Channels::Mono)
             .map(OpusDecoder)
             .map_err(|source| CodecError::Opus { action: "start decoding", source })
     }
@@ -36,17 +37,17 @@ impl Decoder for OpusDecoder {
     }
 }
 
-/// 8 kHz mono to Opus, 20 ms per packet.
+/// Mono to Opus, 20 ms per packet.
 pub struct OpusEncoder(opus::Encoder);
 
 impl OpusEncoder {
-    pub fn new() -> Result<OpusEncoder, CodecError> {
-        OpusEncoder::build().map_err(|source| CodecError::Opus { action: "start encoding", source })
+    pub fn new(rate: Rate) -> Result<OpusEncoder, CodecError> {
+        OpusEncoder::build(rate).map_err(|source| CodecError::Opus { action: "start encoding", source })
     }
 
-    fn build() -> Result<OpusEncoder, opus::Error> {
-        let mut encoder = opus::Encoder::new(RATE, Channels::Mono, Application::Voip)?;
-        encoder.set_bitrate(Bitrate::Bits(BITRATE))?;
+    fn build(rate: Rate) -> Result<OpusEncoder, opus::Error> {
+        let mut encoder = opus::Encoder::new(rate.hertz(), Channels::Mono, Application::Voip)?;
+        encoder.set_bitrate(Bitrate::Bits(if rate == Rate::Wide { WIDE } else { NARROW }))?;
         encoder.set_complexity(COMPLEXITY)?;
         encoder.set_signal(Signal::Voice)?;
         encoder.set_inband_fec(true)?;
@@ -56,7 +57,7 @@ impl OpusEncoder {
 }
 
 impl Encoder for OpusEncoder {
-    fn encode(&mut self, pcm: &Frame, out: &mut [u8]) -> Result<usize, CodecError> {
+    fn encode(&mut self, pcm: &[i16], out: &mut [u8]) -> Result<usize, CodecError> {
         self.0.encode(pcm, out).map_err(|source| CodecError::Opus { action: "encode", source })
     }
 }
@@ -79,7 +80,8 @@ mod tests {
 
     #[test]
     fn a_tone_is_still_that_tone_after_opus() {
-        let (mut encoder, mut decoder) = (OpusEncoder::new().unwrap(), OpusDecoder::new().unwrap());
+        let (mut encoder, mut decoder) =
+            (OpusEncoder::new(Rate::Narrow).unwrap(), OpusDecoder::new(Rate::Narrow).unwrap());
         let mut heard = Vec::new();
         for block in 0..50 {
             let mut frame = [0; FRAME];
@@ -97,7 +99,7 @@ mod tests {
 
     #[test]
     fn garbage_is_an_error_and_concealment_always_fills_the_frame() {
-        let mut decoder = OpusDecoder::new().unwrap();
+        let mut decoder = OpusDecoder::new(Rate::Narrow).unwrap();
         assert!(decoder.decode(&[0xFF; 3], &mut [0; LONGEST_PACKET]).is_err());
         let mut pcm = [7; FRAME];
         decoder.conceal(None, &mut pcm);

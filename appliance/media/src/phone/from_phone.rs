@@ -8,11 +8,11 @@
 
 use super::SourcePolicy;
 use super::source::{REOPEN, REOPEN_REPORTS, Source};
-use crate::codec::G711;
+use crate::codec::{FRAME, G711, PhoneCodec};
 use crate::dtmf::Keys;
 use crate::rtcp::Compound;
 use crate::rtp::{Figures, Packet, Reception, ReceptionReport, Unwrapper};
-use crate::sdp::{Negotiated, RtcpPath};
+use crate::sdp::{NOISE, Negotiated, RtcpPath};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -42,7 +42,7 @@ pub enum Heard<'a> {
 /// A frame of the phone.
 #[derive(Debug, PartialEq)]
 pub struct PhoneAudio<'a> {
-    pub codec: G711,
+    pub codec: PhoneCodec,
     pub ssrc: u32,
     /// Never wraps as long as the SSRC stays.
     pub sequence: u64,
@@ -71,12 +71,17 @@ struct Agreed {
     /// Of reports that have a port of their own.
     reports: Option<Source>,
     muxed: bool,
-    receives: Vec<(u8, G711)>,
+    receives: Vec<(u8, PhoneCodec)>,
     dtmf: Option<u8>,
+    /// Comfort noise.
+    noise: u8,
     receiving: bool,
     /// Nobody is on hold, so packets must come.
     flowing: bool,
 }
+
+/// What comfort noise sounds like (RFC 3389). The room knows pauses; whoever fills them in goes on from silence.
+static SILENCE: [u8; FRAME] = [G711::Pcmu.silence(); FRAME];
 
 /// Far enough from zero that packets before the first one have a number, too.
 const FIRST_SEQUENCE: i64 = 1 << 32;
@@ -112,6 +117,7 @@ impl FromPhone {
             muxed: agreed.rtcp == Some(RtcpPath::Muxed),
             receives: agreed.receives.clone(),
             dtmf: agreed.dtmf_payload_type,
+            noise: agreed.noise_payload_type.unwrap_or(NOISE),
             receiving: agreed.we_receive,
             flowing: agreed.we_receive && agreed.we_send,
         });
@@ -124,7 +130,8 @@ impl FromPhone {
         let header = packet.header;
         let codec = agreed.receives.iter().find(|(payload_type, _)| *payload_type == header.payload_type);
         let key = agreed.dtmf == Some(header.payload_type);
-        if codec.is_none() && !key {
+        let noise = codec.is_none() && !key && agreed.noise == header.payload_type;
+        if codec.is_none() && !key && !noise {
             return Heard::Nothing;
         }
         if !agreed.source.accept(from, now) {
@@ -138,16 +145,14 @@ impl FromPhone {
         self.reception.note(&header, now);
         (self.last, self.heard) = (Some(now), true);
         let sequence = (self.unwrap.sequence(header.sequence) + FIRST_SEQUENCE) as u64;
+        let audio = |codec, payload| {
+            Heard::Audio(PhoneAudio { codec, ssrc: header.ssrc, sequence, timestamp: header.timestamp, payload })
+        };
         match codec {
             _ if !agreed.receiving => Heard::Nothing,
-            Some((_, codec)) if !packet.payload.is_empty() => Heard::Audio(PhoneAudio {
-                codec: *codec,
-                ssrc: header.ssrc,
-                sequence,
-                timestamp: header.timestamp,
-                payload: packet.payload,
-            }),
+            Some((_, codec)) if !packet.payload.is_empty() => audio(*codec, packet.payload),
             Some(_) => Heard::Nothing,
+            None if noise => audio(PhoneCodec::PCMU, &SILENCE),
             None => self.keys.packet(header.timestamp, packet.payload).map_or(Heard::Nothing, Heard::Key),
         }
     }

@@ -7,7 +7,7 @@
 //! Keys are pressed in place of sound, and a sound of our own takes the room's place. On hold nothing is sent at all.
 
 use super::{Comfort, Forward, Place};
-use crate::codec::{Codec, FRAME, FRAME_TIME, Frame, G711, mix_into};
+use crate::codec::{Encoder, FRAME, FRAME_TIME, PhoneCodec, Rate, Widener, mix_into};
 use crate::dtmf::{Press, Presses};
 use crate::playout::{Playout, RoomPacket};
 use crate::rtcp::Sent;
@@ -36,6 +36,8 @@ pub struct StreamStart {
 pub struct ToPhone {
     ssrc: u32,
     format: Option<Format>,
+    /// Of the format's codec.
+    encoder: Option<Box<dyn Encoder>>,
     /// The phone waits, so it hears silence.
     held: bool,
     forward: Forward<Arc<str>>,
@@ -43,6 +45,8 @@ pub struct ToPhone {
     /// Played instead of the room.
     own: Option<Sound>,
     comfort: Comfort,
+    /// For our own sounds, which have 8 kHz.
+    widener: Widener,
     /// Timestamp of the key that is down.
     pressed_at: u32,
     marker: bool,
@@ -58,7 +62,7 @@ pub struct ToPhone {
 
 #[derive(Clone, Copy, PartialEq)]
 struct Format {
-    codec: G711,
+    codec: PhoneCodec,
     payload_type: u8,
     dtmf: Option<u8>,
 }
@@ -74,11 +78,13 @@ impl ToPhone {
         ToPhone {
             ssrc: start.ssrc,
             format: None,
+            encoder: None,
             held: false,
             forward: Forward::new(start.sequence, start.timestamp),
             presses: Presses::default(),
             own: None,
             comfort: Comfort::default(),
+            widener: Widener::default(),
             pressed_at: 0,
             marker: true,
             tracks: Vec::new(),
@@ -92,9 +98,14 @@ impl ToPhone {
 
     /// Starts, changes or (on hold) stops the stream.
     pub fn negotiated(&mut self, agreed: &Negotiated, now: Instant) {
+        let before = self.format.map(|format| format.codec);
+        if before != Some(agreed.codec) {
+            self.encoder = Some(agreed.codec.encoder());
+        }
         self.format =
             Some(Format { codec: agreed.codec, payload_type: agreed.payload_type, dtmf: agreed.dtmf_payload_type });
-        if agreed.we_hold != self.held || !agreed.we_send {
+        let other_rate = before.is_some_and(|before| before.rate() != agreed.codec.rate());
+        if other_rate || agreed.we_hold != self.held || !agreed.we_send {
             self.held = agreed.we_hold;
             self.tracks.clear();
         }
@@ -129,8 +140,8 @@ impl ToPhone {
     /// Takes a packet of a room's track; it may go out at once.
     pub fn room_packet(&mut self, track: &Arc<str>, packet: RoomPacket, now: Instant, send: &mut impl FnMut(&[u8])) {
         let Some(format) = self.format.filter(|_| self.due.is_some() && !self.held) else { return };
-        let alone = self.note(track, now);
-        if alone && packet.codec == Codec::G711(format.codec) && !self.presses.busy() && self.own.is_none() {
+        let alone = self.note(track, format.codec.rate(), now);
+        if alone && format.codec.is(packet.codec) && !self.presses.busy() && self.own.is_none() {
             return self.pass(track, &packet, format, now, send);
         }
         if let Some(track) = self.tracks.iter_mut().find(|known| known.id == *track) {
@@ -182,10 +193,10 @@ impl ToPhone {
     }
 
     /// Notes that a track speaks; true when nobody else does.
-    fn note(&mut self, track: &Arc<str>, now: Instant) -> bool {
+    fn note(&mut self, track: &Arc<str>, rate: Rate, now: Instant) -> bool {
         match self.tracks.iter_mut().find(|known| known.id == *track) {
             Some(known) => known.last = now,
-            None => self.tracks.push(Track { id: track.clone(), playout: Playout::default(), last: now }),
+            None => self.tracks.push(Track { id: track.clone(), playout: Playout::new(rate), last: now }),
         }
         self.tracks.iter().all(|known| known.id == *track || now.saturating_duration_since(known.last) > IDLE)
     }
@@ -228,40 +239,47 @@ impl ToPhone {
     fn frame(&mut self, at: Instant, send: &mut impl FnMut(&[u8])) {
         let Some(format) = self.format else { return };
         self.last_sent = Some(at);
-        let mut mixed = [0; FRAME];
-        let spoken = self.mix(&mut mixed) | self.play_own(&mut mixed);
-        let sounds = spoken || (!self.held && self.comfort.next_frame(&mut mixed));
+        let mut mixed = [0; 2 * FRAME];
+        let mixed = &mut mixed[..format.codec.rate().frame()];
+        let spoken = self.mix(mixed);
+        self.play_own(spoken, mixed);
         if let (Some(press), Some(dtmf)) = (self.presses.next_frame(), format.dtmf) {
             return self.send_press(press, dtmf, send);
         }
-        let mut payload = [format.codec.silence(); FRAME];
-        if sounds {
-            format.codec.encode(&mixed, &mut payload);
-        }
+        let mut payload = [0; FRAME];
+        let Some(Ok(length)) = self.encoder.as_mut().map(|encoder| encoder.encode(mixed, &mut payload)) else { return };
         let (sequence, timestamp) = self.forward.own(FRAME as u32);
         let header = self.header(format.payload_type, sequence, timestamp, false);
-        self.send(header, &payload, send);
+        self.send(header, &payload[..length], send);
         self.stamp(timestamp, at);
     }
 
-    fn mix(&mut self, mixed: &mut Frame) -> bool {
-        let (mut sounds, mut frame) = (false, [0; FRAME]);
+    /// What the room says; false for silence.
+    fn mix(&mut self, mixed: &mut [i16]) -> bool {
+        let (mut sounds, mut frame) = (false, [0; 2 * FRAME]);
+        let frame = &mut frame[..mixed.len()];
         for track in &mut self.tracks {
-            if track.playout.pull(&mut frame) {
-                mix_into(mixed, &frame);
+            if track.playout.pull(frame) {
+                mix_into(mixed, frame);
                 sounds = true;
             }
         }
         sounds
     }
 
-    /// Replaces what the room says.
-    fn play_own(&mut self, frame: &mut Frame) -> bool {
-        let plays = self.own.as_mut().is_some_and(|sound| sound.next_frame(frame));
+    /// A sound of our own replaces what the room says, and comfort its silence.
+    fn play_own(&mut self, spoken: bool, mixed: &mut [i16]) {
+        let mut frame = [0; FRAME];
+        let plays = self.own.as_mut().is_some_and(|sound| sound.next_frame(&mut frame));
         if !plays {
             self.own = None;
         }
-        plays
+        let comforts = !plays && !spoken && !self.held && self.comfort.next_frame(&mut frame);
+        if (plays || comforts) && mixed.len() == FRAME {
+            mixed.copy_from_slice(&frame);
+        } else if plays || comforts {
+            self.widener.widen(&frame, mixed);
+        }
     }
 
     fn send_press(&mut self, press: Press, payload_type: u8, send: &mut impl FnMut(&[u8])) {

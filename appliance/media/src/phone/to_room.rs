@@ -1,10 +1,14 @@
 //! What does the room hear of the phone?
 //!
 //! Frames of the room's own law go through untouched, the other law costs a table look-up per
-//! byte, Opus is encoded. Times are those of the phone, carried over by [`Forward`].
+//! byte, Opus is encoded: at 16 kHz as soon as the phone has spoken G.722. A room that was promised
+//! G.711 gets the lower band of G.722. Times are those of the phone, carried over by [`Forward`].
 
 use super::{Forward, PhoneAudio, Place};
-use crate::codec::{Codec, CodecError, Encoder, FRAME, Frame, G711, LONGEST_PACKET, OpusEncoder, level};
+use crate::codec::{
+    Codec, CodecError, Encoder, FRAME, G711, G722Decoder, LONGEST_PACKET, LONGEST_WIDE, OpusEncoder, PhoneCodec, Rate,
+    Widener, level,
+};
 
 /// Longest Opus packet we make.
 const OPUS_BYTES: usize = 400;
@@ -26,10 +30,14 @@ pub struct RoomFrame<'a> {
 pub struct ToRoom {
     codec: Codec,
     opus: Option<Box<dyn Encoder>>,
+    /// Of what Opus gets.
+    rate: Rate,
+    g722: G722Decoder,
+    widener: Widener,
     forward: Forward<u32>,
     newest: Option<(u32, u64)>,
     bytes: Vec<u8>,
-    pcm: [i16; LONGEST_PACKET],
+    pcm: [i16; LONGEST_WIDE],
     /// Samples that wait for their frame to fill up, and the time of the first.
     partial: (u32, Vec<i16>),
     /// The frame that fills up is the first after a pause.
@@ -42,11 +50,14 @@ impl ToRoom {
         let mut room = ToRoom {
             codec,
             opus: None,
+            rate: Rate::Narrow,
+            g722: G722Decoder::default(),
+            widener: Widener::default(),
             forward: Forward::new(0, timestamp),
             newest: None,
             bytes: Vec::with_capacity(LONGEST_PACKET),
-            pcm: [0; LONGEST_PACKET],
-            partial: (timestamp, Vec::with_capacity(LONGEST_PACKET + FRAME)),
+            pcm: [0; LONGEST_WIDE],
+            partial: (timestamp, Vec::with_capacity(LONGEST_WIDE + 2 * FRAME)),
             marker: true,
         };
         room.set_codec(codec)?;
@@ -60,7 +71,7 @@ impl ToRoom {
     /// The room takes another codec than we thought.
     pub fn set_codec(&mut self, codec: Codec) -> Result<(), CodecError> {
         if codec == Codec::Opus && self.opus.is_none() {
-            self.opus = Some(Box::new(OpusEncoder::new()?));
+            self.opus = Some(Box::new(OpusEncoder::new(self.rate)?));
         }
         self.codec = codec;
         Ok(())
@@ -90,15 +101,22 @@ impl ToRoom {
         marker: bool,
         send: &mut impl FnMut(RoomFrame<'_>),
     ) {
-        let level = audio.codec.level(audio.payload);
-        let mut payload = audio.payload;
-        if audio.codec != law {
-            self.bytes.clear();
-            self.bytes.extend_from_slice(audio.payload);
-            audio.codec.convert(law, &mut self.bytes);
-            payload = &self.bytes;
+        let frame = RoomFrame { codec: self.codec, payload: audio.payload, timestamp, marker, level: 0 };
+        match audio.codec {
+            PhoneCodec::G711(same) if same == law => send(RoomFrame { level: law.level(audio.payload), ..frame }),
+            PhoneCodec::G711(other) => {
+                self.bytes.clear();
+                self.bytes.extend_from_slice(audio.payload);
+                other.convert(law, &mut self.bytes);
+                send(RoomFrame { payload: &self.bytes, level: other.level(audio.payload), ..frame });
+            }
+            PhoneCodec::G722 => {
+                let length = self.g722.decode_narrow(audio.payload, &mut self.pcm[..LONGEST_PACKET]);
+                self.bytes.resize(length, 0);
+                law.encode(&self.pcm[..length], &mut self.bytes);
+                send(RoomFrame { payload: &self.bytes, level: level(&self.pcm[..length]), ..frame });
+            }
         }
-        send(RoomFrame { codec: self.codec, payload, timestamp, marker, level });
     }
 
     fn send_opus(
@@ -108,30 +126,53 @@ impl ToRoom {
         marker: bool,
         send: &mut impl FnMut(RoomFrame<'_>),
     ) {
+        if audio.codec.rate() == Rate::Wide && self.rate == Rate::Narrow && self.go_wide().is_err() {
+            return;
+        }
+        let length = self.decode(audio);
         let (start, pending) = &mut self.partial;
-        if start.wrapping_add(pending.len() as u32) != timestamp {
+        if start.wrapping_add((pending.len() / self.rate.per_tick()) as u32) != timestamp {
             pending.clear();
             *start = timestamp;
         }
         self.marker |= marker;
-        let length = audio.codec.decode(audio.payload, &mut self.pcm);
         pending.extend_from_slice(&self.pcm[..length]);
         while self.encode_frame(send) {}
+    }
+
+    /// From now on Opus gets 16 kHz. It stays so: a phone that changes its codec with every packet costs no more.
+    fn go_wide(&mut self) -> Result<(), CodecError> {
+        self.opus = Some(Box::new(OpusEncoder::new(Rate::Wide)?));
+        self.rate = Rate::Wide;
+        self.partial.1.clear();
+        Ok(())
+    }
+
+    /// Fills `pcm` at our rate; returns how much of it.
+    fn decode(&mut self, audio: &PhoneAudio<'_>) -> usize {
+        match (audio.codec, self.rate) {
+            (PhoneCodec::G722, _) => self.g722.decode(audio.payload, &mut self.pcm),
+            (PhoneCodec::G711(law), Rate::Narrow) => law.decode(audio.payload, &mut self.pcm[..LONGEST_PACKET]),
+            (PhoneCodec::G711(law), Rate::Wide) => {
+                let mut narrow = [0; LONGEST_PACKET];
+                let length = law.decode(audio.payload, &mut narrow);
+                self.widener.widen(&narrow[..length], &mut self.pcm)
+            }
+        }
     }
 
     /// Encodes one full frame, if there is one.
     fn encode_frame(&mut self, send: &mut impl FnMut(RoomFrame<'_>)) -> bool {
         let (start, pending) = &mut self.partial;
-        let (Some(frame), Some(opus)) = (pending.first_chunk::<FRAME>(), &mut self.opus) else { return false };
-        let frame: Frame = *frame;
+        let (Some(frame), Some(opus)) = (pending.get(..self.rate.frame()), &mut self.opus) else { return false };
         self.bytes.resize(OPUS_BYTES, 0);
-        if let Ok(length) = opus.encode(&frame, &mut self.bytes) {
+        if let Ok(length) = opus.encode(frame, &mut self.bytes) {
             let (payload, timestamp) = (&self.bytes[..length], start.wrapping_mul(6));
-            send(RoomFrame { codec: Codec::Opus, payload, timestamp, marker: self.marker, level: level(&frame) });
+            send(RoomFrame { codec: Codec::Opus, payload, timestamp, marker: self.marker, level: level(frame) });
             self.marker = false;
         }
         *start = start.wrapping_add(FRAME as u32);
-        pending.drain(..FRAME);
+        pending.drain(..self.rate.frame());
         true
     }
 }
@@ -143,12 +184,14 @@ mod tests {
     const PCMU: Codec = Codec::G711(G711::Pcmu);
 
     /// What the room gets for 20 ms frames of these numbers: (length, timestamp, marker, level).
-    fn published(codec: Codec, law: G711, numbers: &[u64]) -> Vec<(usize, u32, bool, u8)> {
+    fn published(codec: Codec, spoken: impl Into<PhoneCodec>, numbers: &[u64]) -> Vec<(usize, u32, bool, u8)> {
         let (mut room, mut out, mut payload) = (ToRoom::new(codec, 1000).unwrap(), Vec::new(), [0; FRAME]);
-        law.encode(&[8000; FRAME], &mut payload);
+        let spoken = spoken.into();
+        let mut encoder = spoken.encoder();
         for number in numbers {
+            encoder.encode(&vec![8000; spoken.rate().frame()], &mut payload).unwrap();
             let timestamp = *number as u32 * 160;
-            let audio = PhoneAudio { codec: law, ssrc: 1, sequence: *number, timestamp, payload: &payload };
+            let audio = PhoneAudio { codec: spoken, ssrc: 1, sequence: *number, timestamp, payload: &payload };
             room.frame(&audio, &mut |frame| {
                 out.push((frame.payload.len(), frame.timestamp, frame.marker, frame.level))
             });
@@ -159,7 +202,7 @@ mod tests {
     #[test]
     fn frames_of_the_rooms_law_pass_untouched_and_keep_their_distances() {
         let mut room = ToRoom::new(PCMU, 0).unwrap();
-        let audio = PhoneAudio { codec: G711::Pcmu, ssrc: 1, sequence: 9, timestamp: 555, payload: &[1, 2, 3] };
+        let audio = PhoneAudio { codec: PhoneCodec::PCMU, ssrc: 1, sequence: 9, timestamp: 555, payload: &[1, 2, 3] };
         let mut seen = Vec::new();
         room.frame(&audio, &mut |frame| seen.extend_from_slice(frame.payload));
         assert_eq!(seen, [1, 2, 3]);
@@ -172,7 +215,7 @@ mod tests {
         let mut room = ToRoom::new(PCMU, 0).unwrap();
         let mut payload = [0; 4];
         G711::Pcma.encode(&[-5000, 0, 300, 20_000], &mut payload);
-        let audio = PhoneAudio { codec: G711::Pcma, ssrc: 1, sequence: 9, timestamp: 0, payload: &payload };
+        let audio = PhoneAudio { codec: PhoneCodec::PCMA, ssrc: 1, sequence: 9, timestamp: 0, payload: &payload };
         let mut heard = [0; 4];
         room.frame(&audio, &mut |frame| _ = G711::Pcmu.decode(frame.payload, &mut heard));
         assert!((heard[0] + 5000).abs() < 300 && heard[1].abs() < 20 && (heard[3] - 20_000).abs() < 1000, "{heard:?}");
@@ -190,11 +233,68 @@ mod tests {
         let (mut room, mut times) = (ToRoom::new(Codec::Opus, 0).unwrap(), Vec::new());
         for n in 0..6u32 {
             let payload = [0xFF; 240];
-            let audio =
-                PhoneAudio { codec: G711::Pcmu, ssrc: 1, sequence: n.into(), timestamp: n * 240, payload: &payload };
+            let audio = PhoneAudio {
+                codec: PhoneCodec::PCMU,
+                ssrc: 1,
+                sequence: n.into(),
+                timestamp: n * 240,
+                payload: &payload,
+            };
             room.frame(&audio, &mut |frame| times.push(frame.timestamp / 6));
         }
         assert_eq!(times, (0..9).map(|n| n * 160).collect::<Vec<_>>());
+    }
+
+    /// What is heard in the room of a tone that the phone speaks, in `heard`'s samples per second.
+    fn tone_in(room: Codec, spoken: PhoneCodec, hz: f64, heard: Rate) -> Vec<i16> {
+        let (mut to, mut encoder) = (ToRoom::new(room, 0).unwrap(), spoken.encoder());
+        let (mut decoder, mut out) = (room.decoder(heard).unwrap(), Vec::new());
+        for n in 0..50u32 {
+            let (rate, mut payload) = (spoken.rate(), [0; FRAME]);
+            let at = |i: usize| (n as usize * rate.frame() + i) as f64 / f64::from(rate.hertz());
+            let frame: Vec<i16> =
+                (0..rate.frame()).map(|i| ((at(i) * hz * std::f64::consts::TAU).sin() * 8000.0) as i16).collect();
+            encoder.encode(&frame, &mut payload).unwrap();
+            let audio =
+                PhoneAudio { codec: spoken, ssrc: 1, sequence: n.into(), timestamp: n * 160, payload: &payload };
+            to.frame(&audio, &mut |frame| {
+                let mut pcm = [0; LONGEST_WIDE];
+                let length = decoder.decode(frame.payload, &mut pcm).unwrap();
+                out.extend_from_slice(&pcm[..length]);
+            });
+        }
+        out
+    }
+
+    /// How often it goes up through zero in its last half second.
+    fn hertz(pcm: &[i16], rate: Rate) -> usize {
+        let last = &pcm[pcm.len() - rate.hertz() as usize / 2..];
+        2 * last.windows(2).filter(|pair| pair[0] < 0 && pair[1] >= 0).count()
+    }
+
+    #[test]
+    fn a_tone_that_g711_cannot_carry_reaches_a_room_with_opus() {
+        let heard = tone_in(Codec::Opus, PhoneCodec::G722, 5000.0, Rate::Wide);
+        assert!((4900..=5100).contains(&hertz(&heard, Rate::Wide)), "{}", hertz(&heard, Rate::Wide));
+    }
+
+    #[test]
+    fn a_room_that_was_promised_g711_gets_the_lower_band_of_g722() {
+        for law in [G711::Pcmu, G711::Pcma] {
+            let heard = tone_in(Codec::G711(law), PhoneCodec::G722, 1000.0, Rate::Narrow);
+            assert!((990..=1010).contains(&hertz(&heard, Rate::Narrow)), "{}", hertz(&heard, Rate::Narrow));
+        }
+        assert_eq!(published(PCMU, PhoneCodec::G722, &[1, 2])[1].0, FRAME);
+    }
+
+    #[test]
+    fn a_phone_that_changes_its_codec_is_heard_on_with_the_room_none_the_wiser() {
+        let (mut room, mut times) = (ToRoom::new(Codec::Opus, 0).unwrap(), Vec::new());
+        for (n, codec) in (0..).zip([PhoneCodec::PCMU, PhoneCodec::G722, PhoneCodec::PCMA, PhoneCodec::G722]) {
+            let audio = PhoneAudio { codec, ssrc: 1, sequence: n, timestamp: n as u32 * 160, payload: &[0x55; FRAME] };
+            room.frame(&audio, &mut |frame| times.push((frame.codec, frame.timestamp)));
+        }
+        assert_eq!(times, [0, 960, 1920, 2880].map(|time| (Codec::Opus, time)));
     }
 
     #[test]

@@ -35,14 +35,14 @@ fn run(playout: &mut Playout, range: std::ops::Range<u64>, missing: &[u64]) -> V
 
 #[test]
 fn an_even_stream_plays_complete_after_the_first_delay() {
-    let mut playout = Playout::default();
+    let mut playout = Playout::new(Rate::Narrow);
     let heard = run(&mut playout, 0..10, &[]);
     assert_eq!(heard, [None, None, Some(0), Some(1), Some(2), Some(3), Some(4), Some(5), Some(6), Some(7)]);
 }
 
 #[test]
 fn packets_in_the_wrong_order_play_in_the_right_one_and_doubles_once() {
-    let mut playout = Playout::default();
+    let mut playout = Playout::new(Rate::Narrow);
     for n in [0, 2, 1, 1, 4, 3] {
         playout.push(nth(n));
     }
@@ -52,7 +52,7 @@ fn packets_in_the_wrong_order_play_in_the_right_one_and_doubles_once() {
 
 #[test]
 fn a_lost_packet_is_guessed_and_shifts_nothing() {
-    let mut playout = Playout::default();
+    let mut playout = Playout::new(Rate::Narrow);
     let heard = run(&mut playout, 0..10, &[4]);
     assert_eq!((heard[5], heard[7]), (Some(3), Some(5)));
     assert!(heard[6].is_some_and(|level| (-10..4).contains(&level)), "{heard:?}"); // fading
@@ -60,7 +60,7 @@ fn a_lost_packet_is_guessed_and_shifts_nothing() {
 
 #[test]
 fn a_pause_in_sending_is_silence_and_not_a_loss() {
-    let mut playout = Playout::default();
+    let mut playout = Playout::new(Rate::Narrow);
     run(&mut playout, 0..10, &[]);
     let quiet: Vec<_> = (0..40).map(|_| pull(&mut playout)).collect();
     assert_eq!(&quiet[..2], [Some(8), Some(9)]);
@@ -77,7 +77,7 @@ fn a_pause_in_sending_is_silence_and_not_a_loss() {
 
 #[test]
 fn a_short_pause_between_two_packets_in_hand_plays_as_silence_of_that_length() {
-    let mut playout = Playout::default();
+    let mut playout = Playout::new(Rate::Narrow);
     playout.push(packet(0, 0, 5000));
     playout.push(packet(1, 3 * 160, 6000));
     let mut levels = Vec::new();
@@ -91,7 +91,7 @@ fn a_short_pause_between_two_packets_in_hand_plays_as_silence_of_that_length() {
 
 #[test]
 fn packets_that_come_too_late_make_it_wait_longer() {
-    let mut playout = Playout::default();
+    let mut playout = Playout::new(Rate::Narrow);
     run(&mut playout, 0..10, &[]);
     for _ in 0..4 {
         pull(&mut playout); // nothing came for 80 ms
@@ -103,7 +103,7 @@ fn packets_that_come_too_late_make_it_wait_longer() {
 
 #[test]
 fn what_piles_up_is_given_up_bit_by_bit() {
-    let mut playout = Playout::default();
+    let mut playout = Playout::new(Rate::Narrow);
     (0..12).for_each(|n| playout.push(nth(n)));
     let mut frame = [0; FRAME];
     for n in 12..3000 {
@@ -115,7 +115,7 @@ fn what_piles_up_is_given_up_bit_by_bit() {
 
 #[test]
 fn a_sender_that_starts_anew_is_heard_again() {
-    let mut playout = Playout::default();
+    let mut playout = Playout::new(Rate::Narrow);
     run(&mut playout, 0..10, &[]);
     let heard: Vec<_> = (0..5)
         .map(|n| {
@@ -127,8 +127,22 @@ fn a_sender_that_starts_anew_is_heard_again() {
 }
 
 #[test]
+fn a_stream_plays_the_same_at_twice_the_rate() {
+    let mut playout = Playout::new(Rate::Wide);
+    let heard: Vec<i64> = (0..12)
+        .map(|n| {
+            playout.push(nth(n));
+            let mut frame = [0; 2 * FRAME];
+            playout.pull(&mut frame);
+            (f64::from(frame[200]) / 100.0 - 10.0).round() as i64
+        })
+        .collect();
+    assert_eq!(heard[2..], (0..10).collect::<Vec<_>>());
+}
+
+#[test]
 fn opus_with_a_lost_packet_plays_without_a_hole() {
-    let (mut encoder, mut playout) = (OpusEncoder::new().unwrap(), Playout::default());
+    let (mut encoder, mut playout) = (OpusEncoder::new(Rate::Narrow).unwrap(), Playout::new(Rate::Narrow));
     let mut silent: Vec<(u64, f64)> = Vec::new();
     for n in 0..100u64 {
         let mut pcm = [0; FRAME];
@@ -154,14 +168,16 @@ fn opus_with_a_lost_packet_plays_without_a_hole() {
 proptest! {
     #[test]
     fn no_packets_in_any_order_make_it_panic(
+        wide: bool,
         steps in proptest::collection::vec((any::<bool>(), 0u64..60, any::<u32>(), 0usize..300, 0u8..3), 0..80)
     ) {
-        let mut playout = Playout::default();
+        let rate = if wide { Rate::Wide } else { Rate::Narrow };
+        let mut playout = Playout::new(rate);
         for (pull, sequence, timestamp, length, codec) in steps {
             let codec = [PCMU, Codec::G711(G711::Pcma), Codec::Opus][usize::from(codec)];
             playout.push(RoomPacket { codec, sequence, timestamp, payload: vec![timestamp as u8; length].into() });
             if pull {
-                playout.pull(&mut [0; FRAME]);
+                playout.pull(&mut vec![0; rate.frame()]);
             }
         }
     }

@@ -1,7 +1,7 @@
 //! How do we write our side of the agreement?
 
 use super::{Crypto, Direction, MediaDescription};
-use crate::codec::G711;
+use crate::codec::PhoneCodec;
 use std::fmt::Write;
 use std::net::{IpAddr, SocketAddr};
 
@@ -10,8 +10,9 @@ pub(super) struct Audio<'a> {
     pub address: SocketAddr,
     /// `RTP/AVP` unless the other side says otherwise.
     pub protocol: &'a str,
-    pub codecs: &'a [(u8, G711)],
+    pub codecs: &'a [(u8, PhoneCodec)],
     pub dtmf: Option<u8>,
+    pub noise: Option<u8>,
     pub crypto: Vec<Crypto>,
     pub rtcp_mux: bool,
     pub direction: Direction,
@@ -51,12 +52,16 @@ fn typed(address: IpAddr) -> String {
 // Writing to a String cannot fail, so the results are dropped.
 fn write_audio(body: &mut String, audio: &Audio<'_>) {
     let _ = write!(body, "m=audio {} {}", audio.address.port(), audio.protocol);
-    for payload_type in audio.codecs.iter().map(|(payload_type, _)| *payload_type).chain(audio.dtmf) {
+    for payload_type in audio.codecs.iter().map(|(payload_type, _)| *payload_type).chain(audio.noise).chain(audio.dtmf)
+    {
         let _ = write!(body, " {payload_type}");
     }
     body.push_str("\r\n");
-    for (payload_type, law) in audio.codecs {
-        let _ = write!(body, "a=rtpmap:{payload_type} {}/8000\r\n", law.name());
+    for (payload_type, codec) in audio.codecs {
+        let _ = write!(body, "a=rtpmap:{payload_type} {}/8000\r\n", codec.name());
+    }
+    if let Some(noise) = audio.noise {
+        let _ = write!(body, "a=rtpmap:{noise} CN/8000\r\n");
     }
     if let Some(dtmf) = audio.dtmf {
         let _ = write!(body, "a=rtpmap:{dtmf} telephone-event/8000\r\na=fmtp:{dtmf} 0-15\r\n");

@@ -13,7 +13,7 @@ mod parse;
 pub use crypto::Crypto;
 pub use description::{Address, Format, MediaDescription, Origin, SessionDescription};
 pub use direction::Direction;
-pub use negotiation::{Encryption, LocalMedia, MediaSession, Negotiated, RtcpPath};
+pub use negotiation::{Encryption, LocalMedia, MediaSession, NOISE, Negotiated, RtcpPath};
 
 /// Why a description cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

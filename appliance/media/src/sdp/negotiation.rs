@@ -1,16 +1,19 @@
 //! What did both sides agree on? (RFC 3264)
 //!
 //! One [`MediaSession`] per leg lives as long as its dialog. The answerer chooses one codec by its
-//! own priority; the offerer takes the first codec of the answer that it knows.
+//! own priority; the offerer takes the first codec of the answer that it knows. Comfort noise is never offered or
+//! sent, for it cuts off the beginnings of words; a phone that offers it may send it, and so need not fall silent.
 
 use super::body::{self, Audio, Section};
 use super::{Crypto, Direction, Format, MediaDescription, SdpError, SessionDescription};
-use crate::codec::G711;
+use crate::codec::PhoneCodec;
 use crate::srtp::{Key, Keys, Suite};
 use std::net::SocketAddr;
 
 /// The payload type of telephone-event in offers of ours.
 const DTMF: u8 = 101;
+/// The static payload type of comfort noise (RFC 3389).
+pub const NOISE: u8 = 13;
 
 /// Our side of a leg's audio.
 #[derive(Clone, Debug)]
@@ -18,7 +21,7 @@ pub struct LocalMedia {
     /// Where we receive RTP, as the other side shall see it.
     pub address: SocketAddr,
     /// What we speak, best first.
-    pub codecs: Vec<G711>,
+    pub codecs: Vec<PhoneCodec>,
     pub encryption: Encryption,
 }
 
@@ -77,9 +80,9 @@ impl Encryption {
 }
 
 impl LocalMedia {
-    /// PCMU before PCMA.
+    /// With [`PhoneCodec::ALL`], in the clear.
     pub fn new(address: SocketAddr) -> LocalMedia {
-        LocalMedia { address, codecs: vec![G711::Pcmu, G711::Pcma], encryption: Encryption::Off }
+        LocalMedia { address, codecs: PhoneCodec::ALL.to_vec(), encryption: Encryption::Off }
     }
 }
 
@@ -87,12 +90,14 @@ impl LocalMedia {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Negotiated {
     /// What we send.
-    pub codec: G711,
+    pub codec: PhoneCodec,
     pub payload_type: u8,
     /// Everything the other side may send, by payload type; the codec above is the first.
-    pub receives: Vec<(u8, G711)>,
+    pub receives: Vec<(u8, PhoneCodec)>,
     /// telephone-event, in both directions.
     pub dtmf_payload_type: Option<u8>,
+    /// Comfort noise, where the other side may send it.
+    pub noise_payload_type: Option<u8>,
     /// How the audio is encrypted; not at all without.
     pub srtp: Option<Keys>,
     /// Where the other side wants its audio.
@@ -133,7 +138,7 @@ pub struct MediaSession {
     said: Option<String>,
     /// We want the other side to wait.
     holding: bool,
-    offered: Option<Vec<(u8, G711)>>,
+    offered: Option<Vec<(u8, PhoneCodec)>>,
     dtmf: u8,
     agreed: Option<Negotiated>,
 }
@@ -179,6 +184,7 @@ impl MediaSession {
             protocol: if secured { "RTP/SAVP" } else { "RTP/AVP" },
             codecs: &codecs,
             dtmf: Some(self.dtmf),
+            noise: None,
             crypto: self.local.encryption.lines(),
             rtcp_mux: self.muxed(),
             direction: self.wish(),
@@ -194,13 +200,14 @@ impl MediaSession {
         let (index, payload_type, codec) = self.choose(&offer)?;
         let audio = &offer.media[index];
         let (tag, srtp) = self.local.encryption.of(audio)?.unzip();
-        let dtmf = telephone_event(audio);
+        let dtmf = named(audio, "telephone-event");
         let direction = self.wish().answer_to(offer.direction_of(audio));
         let agreed = Negotiated {
             codec,
             payload_type,
             receives: vec![(payload_type, codec)],
             dtmf_payload_type: dtmf,
+            noise_payload_type: named(audio, "CN"),
             srtp,
             remote: remote_of(&offer, audio)?,
             rtcp: rtcp_of(&offer, audio, true),
@@ -235,14 +242,15 @@ impl MediaSession {
         let (payload_type, codec) = receives
             .iter()
             .copied()
-            .find(|(_, law)| offered.iter().any(|(_, ours)| ours == law))
+            .find(|(_, codec)| offered.iter().any(|(_, ours)| ours == codec))
             .ok_or_else(|| nothing_common(audio))?;
         let direction = self.wish().answer_to(answer.direction_of(audio));
         let agreed = Negotiated {
             codec,
             payload_type,
             receives: with_first((payload_type, codec), offered),
-            dtmf_payload_type: telephone_event(audio),
+            dtmf_payload_type: named(audio, "telephone-event"),
+            noise_payload_type: named(audio, "CN"),
             srtp: self.local.encryption.of(audio)?.map(|(_, keys)| keys),
             remote: remote_of(&answer, audio)?,
             rtcp: rtcp_of(&answer, audio, self.muxed()),
@@ -266,8 +274,8 @@ impl MediaSession {
     }
 
     /// All our codecs; one that is already agreed on comes first and keeps its payload type.
-    fn offered_codecs(&self) -> Vec<(u8, G711)> {
-        let ours = self.local.codecs.iter().map(|law| (law.payload_type(), *law));
+    fn offered_codecs(&self) -> Vec<(u8, PhoneCodec)> {
+        let ours = self.local.codecs.iter().map(|codec| (codec.payload_type(), *codec));
         match &self.agreed {
             Some(agreed) => with_first((agreed.payload_type, agreed.codec), &ours.collect::<Vec<_>>()),
             None => ours.collect(),
@@ -275,15 +283,16 @@ impl MediaSession {
     }
 
     /// The first audio line with a codec of ours, and our favourite in it.
-    fn choose(&self, offer: &SessionDescription) -> Result<(usize, u8, G711), SdpError> {
+    fn choose(&self, offer: &SessionDescription) -> Result<(usize, u8, PhoneCodec), SdpError> {
         let mut refusal = SdpError::NoAudio;
         for (index, media) in offer.media.iter().enumerate().filter(|(_, media)| media.is_audio()) {
             let offered = known(media);
-            let favourite = self.local.codecs.iter().find_map(|law| offered.iter().find(|(_, theirs)| theirs == law));
+            let favourite =
+                self.local.codecs.iter().find_map(|codec| offered.iter().find(|(_, theirs)| theirs == codec));
             match (favourite, self.local.encryption.of(media)) {
                 (_, Err(error)) => refusal = error,
                 (None, _) => refusal = nothing_common(media),
-                (Some((payload_type, law)), Ok(_)) => return Ok((index, *payload_type, *law)),
+                (Some((payload_type, codec)), Ok(_)) => return Ok((index, *payload_type, *codec)),
             }
         }
         Err(refusal)
@@ -308,6 +317,7 @@ impl MediaSession {
                     protocol: &media.protocol,
                     codecs: &agreed.receives,
                     dtmf: agreed.dtmf_payload_type,
+                    noise: agreed.noise_payload_type,
                     crypto: crypto.iter().cloned().collect(),
                     rtcp_mux: agreed.rtcp == Some(RtcpPath::Muxed),
                     direction,
@@ -330,19 +340,22 @@ impl MediaSession {
 }
 
 /// `first`, then the others that differ from it in payload type and codec.
-fn with_first(first: (u8, G711), others: &[(u8, G711)]) -> Vec<(u8, G711)> {
-    let rest = others.iter().copied().filter(|(payload_type, law)| *payload_type != first.0 && *law != first.1);
+fn with_first(first: (u8, PhoneCodec), others: &[(u8, PhoneCodec)]) -> Vec<(u8, PhoneCodec)> {
+    let rest = others.iter().copied().filter(|(payload_type, codec)| *payload_type != first.0 && *codec != first.1);
     std::iter::once(first).chain(rest).collect()
 }
 
-/// The G.711 formats of a line, in its order.
-fn known(media: &MediaDescription) -> Vec<(u8, G711)> {
-    let law = |format: &Format| [G711::Pcmu, G711::Pcma].into_iter().find(|law| format.is(law.name()));
-    media.formats.iter().filter_map(|format| Some((format.payload_type()?, law(format)?))).collect()
+/// The formats of a line that we know, in its order.
+fn known(media: &MediaDescription) -> Vec<(u8, PhoneCodec)> {
+    let codec = |format: &Format| {
+        let (name, _) = format.map.as_ref()?;
+        PhoneCodec::named(name).filter(|codec| format.is(codec.name()))
+    };
+    media.formats.iter().filter_map(|format| Some((format.payload_type()?, codec(format)?))).collect()
 }
 
-fn telephone_event(media: &MediaDescription) -> Option<u8> {
-    media.formats.iter().find(|format| format.is("telephone-event"))?.payload_type()
+fn named(media: &MediaDescription, name: &str) -> Option<u8> {
+    media.formats.iter().find(|format| format.is(name))?.payload_type()
 }
 
 fn remote_of(sdp: &SessionDescription, audio: &MediaDescription) -> Result<SocketAddr, SdpError> {

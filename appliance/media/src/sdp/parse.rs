@@ -4,8 +4,8 @@
 //! guess could send audio to the wrong place.
 
 use super::description::Address;
-use super::{Crypto, Direction, Format, MediaDescription, Origin, SdpError, SessionDescription};
-use crate::codec::G711;
+use super::{Crypto, Direction, Format, MediaDescription, NOISE, Origin, SdpError, SessionDescription};
+use crate::codec::PhoneCodec;
 
 /// No phone writes more than this.
 const LONGEST: usize = 64 * 1024;
@@ -161,8 +161,12 @@ fn rtcp(value: &str) -> Option<(u16, Option<Address>)> {
 
 /// Static payload types need no `a=rtpmap`.
 fn format(token: &str) -> Format {
-    let law = token.parse().ok().and_then(G711::of_payload_type);
-    Format { token: token.to_owned(), map: law.map(|law| (law.name().to_owned(), 8000)) }
+    let name = match token.parse() {
+        Ok(NOISE) => Some("CN"),
+        Ok(payload_type) => PhoneCodec::of_payload_type(payload_type).map(PhoneCodec::name),
+        Err(_) => None,
+    };
+    Format { token: token.to_owned(), map: name.map(|name| (name.to_owned(), 8000)) }
 }
 
 /// `101 telephone-event/8000`; a map for a format that is not in the `m=` line is ignored.

@@ -1,11 +1,14 @@
 //! What did livekit-server say about a caller, and what do we tell it?
 
-use crate::participant::{self, Participant};
+use crate::{
+    config::Config,
+    participant::{self, Participant},
+};
 use livekit::proto::{
-    SipTransport, SipUri,
+    SipMediaConfig, SipTransport, SipUri,
     io::{EvaluateSipDispatchRulesRequest, EvaluateSipDispatchRulesResponse},
 };
-use media::sdp::Encryption;
+use media::{codec::PhoneCodec, sdp::Encryption};
 use sip::InviteInfo;
 use std::{collections::HashMap, time::Duration};
 use types::control::InboundLeg;
@@ -16,24 +19,35 @@ pub enum Found {
     /// To the door: the rule wants a PIN. With the request that said none, to ask again.
     Door {
         request: Box<EvaluateSipDispatchRulesRequest>,
-        encryption: Encryption,
-        media_timeout: Option<Duration>,
+        terms: Terms,
     },
 }
 
 impl Found {
-    pub fn encryption(&self) -> Encryption {
+    pub fn terms(&self) -> &Terms {
         match self {
-            Self::Room(dispatch) => dispatch.encryption.clone(),
-            Self::Door { encryption, .. } => encryption.clone(),
+            Self::Room(dispatch) => &dispatch.terms,
+            Self::Door { terms, .. } => terms,
         }
     }
+}
 
-    /// How long the phone may send nothing.
-    pub fn media_timeout(&self) -> Option<Duration> {
-        match self {
-            Self::Room(dispatch) => dispatch.media_timeout,
-            Self::Door { media_timeout, .. } => *media_timeout,
+/// How a phone's audio is to be.
+pub struct Terms {
+    pub encryption: Encryption,
+    /// What may be spoken, best first.
+    pub codecs: Vec<PhoneCodec>,
+    /// How long the phone may send nothing, if not as long as configured.
+    pub media_timeout: Option<Duration>,
+}
+
+impl Terms {
+    /// As the trunk or the rule says, and as we are configured where it does not.
+    pub fn of(media: Option<&SipMediaConfig>, config: &Config) -> Self {
+        Self {
+            encryption: participant::encryption(media),
+            codecs: participant::codecs(media, &config.codecs),
+            media_timeout: participant::media_timeout(media),
         }
     }
 }
@@ -51,15 +65,18 @@ pub struct Dispatch {
     pub max_duration: Option<Duration>,
     /// Any address of livekit-server but the configured one.
     pub ws_url: Option<String>,
-    pub encryption: Encryption,
-    /// Any but the configured one.
-    pub media_timeout: Option<Duration>,
+    pub terms: Terms,
     /// Nobody in the room may learn the caller's number.
     pub hidden: bool,
 }
 
 /// What a rule's answer means for this call.
-pub fn dispatch_of(answer: EvaluateSipDispatchRulesResponse, leg: &InboundLeg, invite: &InviteInfo) -> Dispatch {
+pub fn dispatch_of(
+    answer: EvaluateSipDispatchRulesResponse,
+    leg: &InboundLeg,
+    invite: &InviteInfo,
+    config: &Config,
+) -> Dispatch {
     let some = |text: String| Some(text).filter(|text| !text.is_empty());
     Dispatch {
         participant: Participant::of_inbound(&answer, leg, invite),
@@ -72,8 +89,7 @@ pub fn dispatch_of(answer: EvaluateSipDispatchRulesResponse, leg: &InboundLeg, i
         unanswered: u16::try_from(answer.ringing_timeout_status).ok().filter(|code| (400..700).contains(code)),
         max_duration: answer.max_call_duration.and_then(participant::positive),
         ws_url: some(answer.ws_url),
-        encryption: participant::encryption(answer.media.as_ref()),
-        media_timeout: participant::media_timeout(answer.media.as_ref()),
+        terms: Terms::of(answer.media.as_ref(), config),
     }
 }
 

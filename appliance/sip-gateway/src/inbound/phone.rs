@@ -5,7 +5,7 @@
 
 use super::{
     Answer, Attempt, Refused,
-    dispatch::{Dispatch, Found},
+    dispatch::{Dispatch, Found, Terms},
 };
 use crate::participant::{self, Participant};
 use sip::Proof;
@@ -68,8 +68,7 @@ impl Attempt {
             unanswered: None,
             max_duration: None,
             ws_url: None,
-            encryption: participant::encryption_if_wanted(),
-            media_timeout: None,
+            terms: Terms { encryption: participant::encryption_if_wanted(), ..Terms::of(None, &self.gateway.config) },
             hidden: false,
         }
     }

@@ -10,15 +10,15 @@ use super::{
 };
 use crate::{
     gateway::{Gateway, Port, PortError},
-    inbound::dispatch::{Dispatch, Found},
+    inbound::dispatch::{Dispatch, Found, Terms},
     leg_state::LegState,
     media_thread::{NewLeg, PhoneSockets},
     transfer,
 };
 use livekit::{JoinOptions, api::TokenError};
 use media::{
-    codec::G711,
-    sdp::{Encryption, LocalMedia, MediaSession, SdpError},
+    codec::PhoneCodec,
+    sdp::{LocalMedia, MediaSession, SdpError},
 };
 use sip::InboundCall;
 use std::{
@@ -64,7 +64,7 @@ pub async fn run(
     correlation_id: CorrelationId,
     found: Found,
 ) {
-    match set_up(&gateway, &call, found.encryption()).await {
+    match set_up(&gateway, &call, found.terms()).await {
         Ok(prepared) => match start(&gateway, call, leg.clone(), &correlation_id, found, prepared).await {
             Ok(running) => running.run().await,
             Err((call, error)) => refuse(&gateway, *call, leg, &correlation_id, error).await,
@@ -81,13 +81,14 @@ struct Prepared {
     sdp: MediaSession,
     /// None when the INVITE had no description.
     answer: Option<Vec<u8>>,
-    codec: G711,
+    codec: PhoneCodec,
 }
 
-async fn set_up(gateway: &Gateway, call: &InboundCall, encryption: Encryption) -> Result<Prepared, SetUpError> {
+async fn set_up(gateway: &Gateway, call: &InboundCall, terms: &Terms) -> Result<Prepared, SetUpError> {
     let (phone, port) = gateway.phone_sockets()?;
     let address = SocketAddr::new(gateway.addresses.media_towards(call.info.source.ip()), port.number);
-    let local = LocalMedia { encryption, ..LocalMedia::new(address) };
+    let Terms { encryption, codecs, .. } = terms;
+    let local = LocalMedia { address, codecs: codecs.clone(), encryption: encryption.clone() };
     let mut sdp = MediaSession::new(local, rand::random::<u32>().into());
     let (answer, codec) = match &call.info.sdp {
         Some(offer) => {
@@ -96,7 +97,7 @@ async fn set_up(gateway: &Gateway, call: &InboundCall, encryption: Encryption) -
             gateway.metrics.answer(&answer);
             (Some(answer), agreed.codec)
         }
-        None => (None, G711::Pcmu),
+        None => (None, codecs.first().copied().unwrap_or(PhoneCodec::PCMU)),
     };
     Ok(Prepared { phone, port, room_socket: room::room_socket(gateway).await?, sdp, answer, codec })
 }
@@ -114,7 +115,13 @@ struct Way {
     hidden: bool,
 }
 
-fn way(gateway: &Gateway, call: &InboundCall, leg: &InboundLeg, found: Found, codec: G711) -> Result<Way, TokenError> {
+fn way(
+    gateway: &Gateway,
+    call: &InboundCall,
+    leg: &InboundLeg,
+    found: Found,
+    codec: PhoneCodec,
+) -> Result<Way, TokenError> {
     match found {
         Found::Room(dispatch) => to_room(gateway, leg, *dispatch, codec),
         Found::Door { request, .. } => {
@@ -123,7 +130,7 @@ fn way(gateway: &Gateway, call: &InboundCall, leg: &InboundLeg, found: Found, co
     }
 }
 
-fn to_room(gateway: &Gateway, leg: &InboundLeg, dispatch: Dispatch, codec: G711) -> Result<Way, TokenError> {
+fn to_room(gateway: &Gateway, leg: &InboundLeg, dispatch: Dispatch, codec: PhoneCodec) -> Result<Way, TokenError> {
     let codecs = vec![super::room_codec(codec)];
     let limits = limits_of(&dispatch);
     let Dispatch { participant, room, rule_id, headers, attributes_to_headers, ws_url, hidden, .. } = dispatch;
@@ -157,7 +164,7 @@ async fn start(
 ) -> Result<Leg, (Box<InboundCall>, SetUpError)> {
     let source = call.info.source.ip();
     let Prepared { phone, port, room_socket, sdp, answer, codec } = prepared;
-    let media_timeout = found.media_timeout();
+    let media_timeout = found.terms().media_timeout;
     let way = match way(gateway, &call, &leg, found, codec) {
         Ok(way) => way,
         Err(error) => return Err((Box::new(call), error.into())),

@@ -111,7 +111,7 @@ impl Leg {
     fn let_in(&mut self, answer: EvaluateSipDispatchRulesResponse) {
         let Some(Lobby { leg, invite, .. }) = self.lobby.take() else { return };
         self.gateway.metrics.dispatched(&self.lk_call_id, Instant::now());
-        let mut dispatch = dispatch_of(answer, &leg, &invite);
+        let mut dispatch = dispatch_of(answer, &leg, &invite, &self.gateway.config);
         let codecs = self.sdp.negotiated().map(|agreed| super::room_codec(agreed.codec)).into_iter().collect();
         let (participant, room) = (std::mem::take(&mut dispatch.participant), dispatch.room.clone());
         self.seat = Seat { participant, room, ws_url: dispatch.ws_url.take() };

@@ -29,7 +29,12 @@ use crate::{
 use audience::Audience;
 use livekit::{DisconnectReason, proto::SipHeaderOptions, psrpc::Registration};
 use lobby::{Lobby, Verdict};
-use media::{dtmf::digit_of_info, sdp::MediaSession, sound::Sound};
+use media::{
+    codec::{G711, PhoneCodec},
+    dtmf::digit_of_info,
+    sdp::MediaSession,
+    sound::Sound,
+};
 use phone::{Phone, PhoneEvent};
 use std::{
     collections::HashMap,
@@ -380,10 +385,11 @@ async fn next_verdict(lobby: &mut Option<Lobby>) -> Option<Verdict> {
     }
 }
 
-/// The phone's codec as it goes into the room.
-fn room_codec(codec: media::codec::G711) -> livekit::AudioCodec {
+/// The phone's codec as it goes into the room, which knows no G.722.
+fn room_codec(codec: PhoneCodec) -> livekit::AudioCodec {
     match codec {
-        media::codec::G711::Pcmu => livekit::AudioCodec::Pcmu,
-        media::codec::G711::Pcma => livekit::AudioCodec::Pcma,
+        PhoneCodec::G711(G711::Pcmu) => livekit::AudioCodec::Pcmu,
+        PhoneCodec::G711(G711::Pcma) => livekit::AudioCodec::Pcma,
+        PhoneCodec::G722 => livekit::AudioCodec::Opus,
     }
 }

@@ -17,10 +17,7 @@ use livekit::{
     proto::sip::InternalCreateSipParticipantRequest,
     psrpc::{ErrorCode, RpcError},
 };
-use media::{
-    codec::G711,
-    sdp::{Encryption, LocalMedia, MediaSession},
-};
+use media::sdp::{Encryption, LocalMedia, MediaSession};
 use sip::{OutboundCall, OutboundInvite, Transport};
 use std::{
     net::{IpAddr, SocketAddr},
@@ -59,7 +56,12 @@ pub async fn dial(
     let address = SocketAddr::new(gateway.addresses.media_towards(peer), port.number);
     let secure = invites.iter().all(by_tls);
     let encryption = encryption(&request, secure);
-    let local = LocalMedia { encryption, ..LocalMedia::new(address) };
+    let codecs = participant::codecs(request.media.as_ref(), &gateway.config.codecs);
+    // What the room gets is said before the phone answers: our favourite, which most phones take.
+    let hoped = codecs.first().copied().ok_or_else(|| {
+        RpcError::new(ErrorCode::InvalidArgument, "the trunk's media lists no codec that this gateway knows")
+    })?;
+    let local = LocalMedia { address, codecs, encryption };
     let mut sdp = MediaSession::new(local, rand::random::<u32>().into());
     let secured = secure.then(|| sdp.offer_secured());
     let offer = sdp.offer();
@@ -78,7 +80,7 @@ pub async fn dial(
         room: request.room_name.clone(),
         ws_url: Some(request.ws_url.clone()).filter(|url| !url.is_empty()),
     };
-    let codecs = vec![super::room_codec(G711::Pcmu)];
+    let codecs = vec![super::room_codec(hoped)];
     let options =
         room::join_options(gateway, &seat, codecs).map_err(|error| unavailable("the room cannot be joined", &error))?;
     let extension_id = phone_of(&request);

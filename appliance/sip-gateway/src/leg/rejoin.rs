@@ -7,7 +7,7 @@
 use super::{Leg, audience::Audience, room, room_codec};
 use crate::{gateway::Gateway, leg_state::Input};
 use livekit::{Rejoin, RejoinDue, RoomEvent, Stay};
-use media::codec::G711;
+use media::codec::PhoneCodec;
 use std::time::{Duration, Instant};
 
 /// As long as this gateway's settings allow.
@@ -65,7 +65,7 @@ impl Leg {
 
     async fn join_again(&mut self) {
         self.seat.participant.attributes.clone_from(&self.attributes);
-        let codecs = vec![room_codec(self.sdp.negotiated().map_or(G711::Pcmu, |agreed| agreed.codec))];
+        let codecs = vec![room_codec(self.sdp.negotiated().map_or(PhoneCodec::PCMU, |agreed| agreed.codec))];
         let options = room::rejoin_options(&self.gateway, &self.seat, codecs).map_err(anyhow::Error::from);
         let socket = room::room_socket(&self.gateway).await.map_err(anyhow::Error::from);
         match options.and_then(|options| Ok((options, socket?))) {

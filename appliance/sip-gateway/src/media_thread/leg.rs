@@ -11,7 +11,7 @@ use super::rtcp::{Rtcp, Side};
 use super::stats;
 use super::{AddError, LegMediaEvent, LegOrder, NewLeg};
 use livekit::{Certificate, Disconnect, Output, RoomEvent, RoomSession};
-use media::codec::{Codec, G711};
+use media::codec::{Codec, G711, PhoneCodec};
 use media::dtmf::event_of;
 use media::phone::{FromPhone, Heard, StreamStart, ToPhone, ToRoom};
 use media::rtcp::is_rtcp;
@@ -49,7 +49,7 @@ pub struct Leg {
     shield: Option<Shield>,
     rtcp: Rtcp,
     /// What was agreed on last.
-    codec: Option<G711>,
+    codec: Option<PhoneCodec>,
     keys_by_rtp: bool,
     packets: Packets,
     timed_out: bool,

@@ -1,7 +1,7 @@
 //! How many packets of which kind went each way?
 
-use media::codec::G711;
-use media::sdp::Negotiated;
+use media::codec::{G711, PhoneCodec};
+use media::sdp::{NOISE, Negotiated};
 
 /// Packets of one kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,8 +23,9 @@ pub struct Packets {
 impl Packets {
     /// The first agreement or a changed one.
     pub fn negotiated(&mut self, agreed: &Negotiated) {
-        self.names = agreed.receives.iter().map(|(payload_type, law)| (*payload_type, name(*law))).collect();
+        self.names = agreed.receives.iter().map(|(payload_type, codec)| (*payload_type, name(*codec))).collect();
         self.names.push((agreed.payload_type, name(agreed.codec)));
+        self.names.push((agreed.noise_payload_type.unwrap_or(NOISE), "CN/8000"));
         self.names.extend(agreed.dtmf_payload_type.map(|payload_type| (payload_type, "telephone-event/8000")));
     }
 
@@ -58,10 +59,11 @@ impl Packets {
     }
 }
 
-fn name(law: G711) -> &'static str {
-    match law {
-        G711::Pcmu => "PCMU/8000",
-        G711::Pcma => "PCMA/8000",
+fn name(codec: PhoneCodec) -> &'static str {
+    match codec {
+        PhoneCodec::G711(G711::Pcmu) => "PCMU/8000",
+        PhoneCodec::G711(G711::Pcma) => "PCMA/8000",
+        PhoneCodec::G722 => "G722/8000",
     }
 }
 
@@ -69,12 +71,13 @@ fn name(law: G711) -> &'static str {
 mod tests {
     use super::*;
 
-    fn agreed(payload_type: u8, codec: G711) -> Negotiated {
+    fn agreed(payload_type: u8, codec: PhoneCodec) -> Negotiated {
         Negotiated {
             codec,
             payload_type,
             receives: vec![(payload_type, codec)],
             dtmf_payload_type: Some(101),
+            noise_payload_type: None,
             srtp: None,
             remote: "192.0.2.1:4000".parse().unwrap(),
             rtcp: None,
@@ -95,12 +98,12 @@ mod tests {
     fn packets_count_under_what_was_agreed_when_they_came() {
         let mut packets = Packets::default();
         packets.received(&packet(0));
-        packets.negotiated(&agreed(0, G711::Pcmu));
+        packets.negotiated(&agreed(0, PhoneCodec::PCMU));
         packets.received(&packet(0));
         packets.sent(&packet(101));
         packets.sent(&packet(99));
         packets.sent(&[0x80]);
-        packets.negotiated(&agreed(0, G711::Pcma));
+        packets.negotiated(&agreed(0, PhoneCodec::PCMA));
         packets.sent(&packet(0));
         let count = |payload, received, sent| PacketCount { payload, received, sent };
         let expected = [count("PCMU/8000", 1, 0), count("telephone-event/8000", 0, 1), count("PCMA/8000", 0, 1)];

@@ -2,7 +2,7 @@
 //!
 //! Frames of a sound of ours, every 20 ms, in the form of the phone's own.
 
-use media::codec::{FRAME, FRAME_TIME, Frame, G711};
+use media::codec::{FRAME, FRAME_TIME, Frame, G711, PhoneCodec};
 use media::phone::PhoneAudio;
 use media::sound::Sound;
 use std::time::Instant;
@@ -36,7 +36,7 @@ impl RoomTone {
         self.due = (self.due + FRAME_TIME).max(now);
         let timestamp = (self.sequence as u32).wrapping_mul(FRAME as u32);
         Some(PhoneAudio {
-            codec: G711::Pcmu,
+            codec: PhoneCodec::PCMU,
             ssrc: self.ssrc,
             sequence: self.sequence,
             timestamp,

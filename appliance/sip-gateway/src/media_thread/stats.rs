@@ -1,13 +1,13 @@
 //! How did a leg sound, at either end?
 
-use media::codec::G711;
+use media::codec::PhoneCodec;
 use media::quality::{Line, mos};
 use media::rtcp::Reports;
 use media::rtp::Figures;
 use types::control::{FarEnd, LegStats};
 
 /// The figures of a leg; what nobody knows is left open.
-pub fn of(codec: Option<G711>, heard: Figures, packets_out: u64, reports: &Reports) -> LegStats {
+pub fn of(codec: Option<PhoneCodec>, heard: Figures, packets_out: u64, reports: &Reports) -> LegStats {
     let round_trip = reports.round_trip();
     let opinion = |loss, jitter_ms| codec.map(|codec| mos(&Line { codec, loss, jitter_ms, round_trip }));
     let jitter_ms = heard.jitter_ms.unwrap_or_default();
@@ -39,7 +39,7 @@ mod tests {
     #[test]
     fn nothing_is_made_up_of_a_leg_that_heard_nothing() {
         let known = LegStats { packets_out: 7, ..LegStats::default() };
-        assert_eq!(of(Some(G711::Pcmu), Figures::default(), 7, &reports()), known);
+        assert_eq!(of(Some(PhoneCodec::PCMU), Figures::default(), 7, &reports()), known);
     }
 
     #[test]
@@ -49,7 +49,7 @@ mod tests {
         let said = Outgoing { ssrc: 2, sent: None, block: Some(block), name: "phone", goodbye: false }.to_bytes();
         reports.heard(&Compound::parse(&said).unwrap(), 100, Instant::now());
         let heard = Figures { packets: 1000, lost: 0, jitter_ms: Some(1.0) };
-        let stats = of(Some(G711::Pcmu), heard, 100, &reports);
+        let stats = of(Some(PhoneCodec::PCMU), heard, 100, &reports);
         assert_eq!((stats.mos, stats.rtt_ms), (Some(4.38), None));
         assert!(stats.far_end.is_some_and(|far| far.lost == 20 && far.jitter_ms == 10.0 && far.mos < 3.0));
     }

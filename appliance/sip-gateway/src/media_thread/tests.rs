@@ -1,6 +1,6 @@
 use super::*;
 use livekit::{PublishTrack, RoomCodec};
-use media::codec::G711;
+use media::codec::PhoneCodec;
 use media::dtmf::{Event, Keys};
 use media::rtcp::{Block, Compound, Outgoing, Part};
 use media::rtp::{Header, Packet};
@@ -80,10 +80,11 @@ impl Phone {
 
     fn agreed(&self) -> Negotiated {
         Negotiated {
-            codec: G711::Pcmu,
+            codec: PhoneCodec::PCMU,
             payload_type: 0,
-            receives: vec![(0, G711::Pcmu)],
+            receives: vec![(0, PhoneCodec::PCMU)],
             dtmf_payload_type: Some(101),
+            noise_payload_type: None,
             srtp: None,
             remote: self.socket.local_addr().unwrap(),
             rtcp: Some(RtcpPath::Apart(self.reports.local_addr().unwrap())),

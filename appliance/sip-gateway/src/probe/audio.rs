@@ -7,8 +7,8 @@ use crate::{
     media_thread::PhoneSockets,
 };
 use media::{
-    codec::{Codec, FRAME, FRAME_TIME, G711, RATE},
-    phone::{FromPhone, Heard, MediaTimeouts, SourcePolicy, StreamStart, ToPhone},
+    codec::{Codec, FRAME, FRAME_TIME, G711, PhoneCodec, RATE},
+    phone::{FromPhone, Heard, MediaTimeouts, PhoneAudio, SourcePolicy, StreamStart, ToPhone},
     playout::RoomPacket,
     sdp::Negotiated,
     srtp::Shield,
@@ -76,7 +76,9 @@ impl Line {
 
     pub fn negotiated(&mut self, agreed: &Negotiated) {
         let now = Instant::now();
-        self.codec = agreed.codec;
+        if let PhoneCodec::G711(law) = agreed.codec {
+            self.codec = law; // the only ones that are offered
+        }
         self.from.negotiated(agreed, now);
         self.to.negotiated(agreed, now);
         self.shield = Shield::renewed(self.shield.take(), agreed.srtp.clone());
@@ -145,9 +147,9 @@ impl Line {
             },
         };
         match self.from.datagram(opened.as_ref().map_or(datagram, AsRef::as_ref), from, Instant::now()) {
-            Heard::Audio(audio) => self.heard.take(audio.codec, audio.payload),
+            Heard::Audio(PhoneAudio { codec: PhoneCodec::G711(law), payload, .. }) => self.heard.take(law, payload),
             Heard::Key(digit) => self.heard.keys.push(digit),
-            Heard::Nothing => {}
+            Heard::Audio(_) | Heard::Nothing => {}
         }
     }
 }

@@ -7,7 +7,10 @@ use super::{
 };
 use crate::{gateway::Gateway, participant};
 use jiff::Timestamp;
-use media::sdp::{Encryption, LocalMedia, MediaSession};
+use media::{
+    codec::PhoneCodec,
+    sdp::{Encryption, LocalMedia, MediaSession},
+};
 use sip::{
     Credentials, Dialog, DialogEvent, ENDLESS_CHALLENGE, HeaderList, OutboundCall, OutboundEvent, OutboundInvite,
     Transport, uri::bracketed,
@@ -16,6 +19,8 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio::sync::mpsc;
 use types::probe::{Defect, ProbeCall, ProbeRequest, ProbeStepName::*};
 
+/// The tones of a probe have 8 kHz, and every carrier speaks one of these.
+const SPOKEN: [PhoneCodec; 2] = [PhoneCodec::PCMU, PhoneCodec::PCMA];
 /// Ringing and all; a person needs longer, an echo test does not.
 const RING: Duration = Duration::from_secs(25);
 
@@ -68,7 +73,10 @@ async fn place(
     let line = Line::open(gateway, address.ip()).map_err(|error| error.to_string())?;
     let local = SocketAddr::new(gateway.addresses.media_towards(address.ip()), line.port.number);
     let encryption = encryption(request);
-    let mut sdp = MediaSession::new(LocalMedia { encryption, ..LocalMedia::new(local) }, rand::random::<u32>().into());
+    let mut sdp = MediaSession::new(
+        LocalMedia { address: local, codecs: SPOKEN.to_vec(), encryption },
+        rand::random::<u32>().into(),
+    );
     let invite = OutboundInvite {
         request_uri: format!("sip:{number}@{};transport={}", request.server, request.transport),
         from: format!(

@@ -7,11 +7,10 @@ use std::collections::BTreeMap;
 /// What is in the file beside the keys that we use.
 pub type Rest = BTreeMap<String, Value>;
 
-pub const TOP: [&str; 30] = [
+pub const TOP: [&str; 29] = [
     "add_record_route",
     "audio_dtmf",
     "cluster_id",
-    "codecs",
     "disable_rejected_invite_cache",
     "enable_jitter_buffer",
     "enable_jitter_buffer_prob",

@@ -4,12 +4,14 @@
 //! decide about calls. Keys of upstream's that we have no use for are accepted and named ([`keys`]); keys that nobody
 //! knows are refused, as they are in our TOML.
 
+mod codecs;
 mod keys;
 #[cfg(test)]
 mod tests;
 mod values;
 
 use crate::config::{self, Config, LiveKit, Observe, Redis as RedisUrl, RoomCodec, Rtp, Sip, SipTls, Transport};
+use codecs::Switches;
 use keys::Rest;
 use serde::Deserialize;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -57,6 +59,7 @@ struct File {
     media_timeout: Option<Lasting>,
     media_timeout_initial: Option<Lasting>,
     hide_inbound_port: Option<bool>,
+    codecs: Option<Switches>,
     #[serde(flatten)]
     rest: Rest,
 }
@@ -101,6 +104,7 @@ impl File {
     /// Known keys that ask for something we do not do.
     fn without_effect(&self) -> Result<Vec<String>, UpstreamError> {
         let mut names = keys::sort("", &self.rest, &keys::TOP)?;
+        names.extend(codecs::without_effect(&self.codecs));
         if let Some(redis) = &self.redis {
             names.extend(keys::sort("redis.", &redis.rest, &keys::REDIS)?);
         }
@@ -133,6 +137,7 @@ impl File {
             spool_dir: None,
             drain_s: None,
             room_codec: RoomCodec::Opus,
+            codecs: codecs::spoken(&self.codecs)?,
         })
     }
 

@@ -1,5 +1,5 @@
 use super::*;
-use media::codec::{Encoder, OpusEncoder};
+use media::codec::{Encoder, OpusEncoder, Rate};
 use proptest::prelude::*;
 use std::f64::consts::TAU;
 use std::time::Duration;
@@ -102,7 +102,7 @@ fn a_voice_is_noticed_and_silence_is_not() {
 #[test]
 fn opus_keeps_time_too() {
     let t0 = Instant::now();
-    let mut encoder = OpusEncoder::new().unwrap();
+    let mut encoder = OpusEncoder::new(Rate::Narrow).unwrap();
     let mut hearing = Hearing::new(t0);
     let packets: Vec<Packet> = (0..100)
         .map(|n| {

@@ -15,10 +15,11 @@ fn reports() -> SocketAddr {
 
 fn agreed(we_send: bool, we_receive: bool) -> Negotiated {
     Negotiated {
-        codec: G711::Pcmu,
+        codec: PhoneCodec::PCMU,
         payload_type: 0,
-        receives: vec![(0, G711::Pcmu)],
+        receives: vec![(0, PhoneCodec::PCMU)],
         dtmf_payload_type: Some(101),
+        noise_payload_type: None,
         srtp: None,
         remote: phone(),
         rtcp: Some(RtcpPath::Apart(reports())),
@@ -59,6 +60,20 @@ fn sound_and_keys_are_told_apart_and_strangers_are_counted() {
     assert_eq!(from.datagram(&datagram(101, 0, &key), phone(), now), Heard::Key('5'));
     assert_eq!(from.datagram(&packet, "192.0.2.66:4000".parse().unwrap(), now), Heard::Nothing);
     assert_eq!((from.figures().packets, from.figures().lost, from.strangers()), (2, 0, 1));
+}
+
+#[test]
+fn comfort_noise_is_a_silent_frame_and_no_loss_agreed_on_or_not() {
+    let now = Instant::now();
+    for (noise_payload_type, used) in [(None, 13), (Some(13), 13), (Some(97), 97)] {
+        let mut from = listening(now);
+        from.negotiated(&Negotiated { noise_payload_type, ..agreed(true, true) }, now);
+        from.datagram(&datagram(0, 1, b"sound"), phone(), now);
+        let packet = datagram(used, 2, &[70]);
+        assert!(matches!(from.datagram(&packet, phone(), now), Heard::Audio(audio) if *audio.payload == SILENCE));
+        from.datagram(&datagram(0, 3, b"sound"), phone(), now + SECOND);
+        assert_eq!((from.figures().packets, from.figures().lost), (3, 0));
+    }
 }
 
 #[test]

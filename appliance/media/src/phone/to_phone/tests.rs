@@ -1,5 +1,5 @@
 use super::*;
-use crate::codec::{Encoder, OpusEncoder};
+use crate::codec::{Codec, Frame, G711, G722Decoder, OpusEncoder};
 use crate::dtmf::Keys;
 use crate::rtp::Packet;
 
@@ -70,10 +70,11 @@ impl Story {
 
 fn agreed(we_send: bool) -> Negotiated {
     Negotiated {
-        codec: G711::Pcmu,
+        codec: PhoneCodec::PCMU,
         payload_type: 0,
-        receives: vec![(0, G711::Pcmu)],
+        receives: vec![(0, PhoneCodec::PCMU)],
         dtmf_payload_type: Some(101),
+        noise_payload_type: None,
         srtp: None,
         remote: "192.0.2.9:4000".parse().unwrap(),
         rtcp: None,
@@ -141,7 +142,7 @@ fn a_pause_of_the_speaker_is_filled_with_silence_in_time() {
 
 #[test]
 fn opus_is_decoded_and_keeps_to_the_clock() {
-    let (mut story, mut encoder) = (Story::new(), OpusEncoder::new().unwrap());
+    let (mut story, mut encoder) = (Story::new(), OpusEncoder::new(Rate::Narrow).unwrap());
     for n in 0..50u64 {
         let mut out = [0; 400];
         let pcm: Frame = std::array::from_fn(|i| (((n as usize * FRAME + i) as f64 * 0.4).sin() * 9000.0) as i16);
@@ -312,4 +313,66 @@ fn what_was_sent_is_counted_and_its_clock_goes_on_between_packets() {
     let since = story.now - story.t0 - MS * story.got.last().unwrap().0 as u32;
     assert_eq!(sent.timestamp, last.timestamp.wrapping_add(since.as_millis() as u32 * 8));
     assert_eq!(story.to.sent(story.now + 100 * MS).timestamp, sent.timestamp.wrapping_add(800));
+}
+
+/// What a phone with G.722 heard, at 16 kHz.
+fn wide(story: &Story) -> Vec<i16> {
+    let (mut decoder, mut out) = (G722Decoder::default(), Vec::new());
+    for (_, header, payload) in story.got.iter().filter(|(_, header, _)| header.payload_type == 9) {
+        assert_eq!((header.payload_type, payload.len()), (9, FRAME));
+        let mut pcm = [0; 2 * FRAME];
+        decoder.decode(payload, &mut pcm);
+        out.extend(pcm);
+    }
+    out
+}
+
+fn rises(pcm: &[i16]) -> usize {
+    pcm.windows(2).filter(|pair| pair[0] < 0 && pair[1] >= 0).count()
+}
+
+fn agreed_on_g722() -> Negotiated {
+    Negotiated { codec: PhoneCodec::G722, payload_type: 9, receives: vec![(9, PhoneCodec::G722)], ..agreed(true) }
+}
+
+#[test]
+fn a_phone_with_g722_hears_all_that_opus_carries() {
+    let (mut story, mut encoder) = (Story::new(), OpusEncoder::new(Rate::Wide).unwrap());
+    story.to.negotiated(&agreed_on_g722(), story.now);
+    for n in 0..60u64 {
+        let at = |i: usize| (n as usize * 2 * FRAME + i) as f64 / 16_000.0 * std::f64::consts::TAU;
+        let pcm: Vec<i16> = (0..2 * FRAME).map(|i| ((at(i) * 5000.0).sin() * 9000.0) as i16).collect();
+        let mut out = [0; 400];
+        let length = encoder.encode(&pcm, &mut out).unwrap();
+        let payload = out[..length].into();
+        story.packet("TR_a", RoomPacket { codec: Codec::Opus, sequence: n, timestamp: n as u32 * 960, payload });
+        story.wait(20);
+    }
+    let heard = wide(&story);
+    assert!((2450..=2550).contains(&rises(&heard[heard.len() - 8000..])), "half a second of 5 kHz");
+    story.assert_continuous();
+}
+
+#[test]
+fn pcmu_in_the_room_is_heard_by_a_phone_with_g722() {
+    let mut story = Story::new();
+    story.to.negotiated(&agreed_on_g722(), story.now);
+    story.speak("TR_a", 0, 30, 3000);
+    let heard = wide(&story);
+    assert!(heard[heard.len() - 3200..].iter().all(|sample| (sample - 3000).abs() < 400), "a steady level stays one");
+}
+
+#[test]
+fn a_re_invite_with_another_codec_decides_anew_what_is_forwarded() {
+    let mut story = Story::new();
+    story.speak("TR_a", 0, 20, 3000);
+    story.to.negotiated(&agreed_on_g722(), story.now);
+    story.speak("TR_a", 20, 20, 3000);
+    let changed = story.got.iter().position(|(_, header, _)| header.payload_type == 9).unwrap();
+    assert!(story.got[changed..].iter().all(|(_, header, _)| header.payload_type == 9));
+    assert!(wide(&story).iter().any(|sample| (sample - 3000).abs() < 400));
+    story.to.negotiated(&agreed(true), story.now);
+    story.speak("TR_a", 40, 20, 3000);
+    assert_eq!(story.got[story.got.len() - 1].2, frame(PCMU, 59, 3000).payload.to_vec(), "forwarded untouched again");
+    story.assert_continuous();
 }

@@ -20,7 +20,7 @@ fn answered(offer: &str) -> (Negotiated, String) {
 #[test]
 fn our_priority_chooses_the_codec_not_the_order_of_the_offer() {
     let (agreed, answer) = answered(&offer("8 0 101", ""));
-    assert_eq!((agreed.codec, agreed.payload_type, agreed.dtmf_payload_type), (G711::Pcmu, 0, Some(101)));
+    assert_eq!((agreed.codec, agreed.payload_type, agreed.dtmf_payload_type), (PhoneCodec::PCMU, 0, Some(101)));
     assert_eq!(agreed.remote, "192.0.2.9:4000".parse().unwrap());
     assert!(answer.contains("m=audio 10000 RTP/AVP 0 101\r\n"), "{answer}");
 }
@@ -29,18 +29,66 @@ fn our_priority_chooses_the_codec_not_the_order_of_the_offer() {
 fn pcma_can_be_configured_to_come_first() {
     let local = LocalMedia {
         address: "192.0.2.1:10000".parse().unwrap(),
-        codecs: vec![G711::Pcma, G711::Pcmu],
+        codecs: vec![PhoneCodec::PCMA, PhoneCodec::PCMU],
         encryption: Encryption::Off,
     };
     let (agreed, _) = MediaSession::new(local, 1).answer(offer("0 8", "").as_bytes()).unwrap();
-    assert_eq!((agreed.codec, agreed.dtmf_payload_type), (G711::Pcma, None));
+    assert_eq!((agreed.codec, agreed.dtmf_payload_type), (PhoneCodec::PCMA, None));
+}
+
+fn speaking(codecs: &[PhoneCodec]) -> MediaSession {
+    let local = LocalMedia::new("192.0.2.1:10000".parse().unwrap());
+    MediaSession::new(LocalMedia { codecs: codecs.to_vec(), ..local }, 77)
+}
+
+#[test]
+fn g722_is_chosen_where_it_comes_first_or_nothing_else_is_offered() {
+    let of = |session: &mut MediaSession, formats| session.answer(offer(formats, "").as_bytes()).unwrap().0.codec;
+    assert_eq!(of(&mut session(), "9 8 0 101"), PhoneCodec::PCMU, "what the room carries as it is goes first");
+    assert_eq!(of(&mut session(), "9 18 101"), PhoneCodec::G722);
+    let mut wideband = speaking(&[PhoneCodec::G722, PhoneCodec::PCMA]);
+    assert_eq!(of(&mut wideband, "0 8 9 101"), PhoneCodec::G722);
+    assert_eq!(of(&mut wideband, "0 8"), PhoneCodec::PCMA);
+    assert!(matches!(wideband.answer(offer("0", "").as_bytes()), Err(SdpError::NoCommonCodec { .. })));
+}
+
+#[test]
+fn g722_counts_at_8_khz_in_rtp_and_never_at_16() {
+    let (agreed, answer) = answered(&offer("9 101", "a=rtpmap:9 G722/8000\r\n"));
+    assert_eq!((agreed.codec, agreed.payload_type), (PhoneCodec::G722, 9));
+    assert!(answer.contains("RTP/AVP 9 101\r\na=rtpmap:9 G722/8000\r\n"), "{answer}");
+    assert!(session().answer(offer("9", "a=rtpmap:9 G722/16000\r\n").as_bytes()).is_err());
+}
+
+#[test]
+fn a_re_invite_may_change_the_codec_there_and_back() {
+    let mut session = session();
+    let mut codec = |formats| session.answer(offer(formats, "").as_bytes()).unwrap().0.codec;
+    let expected = [PhoneCodec::PCMU, PhoneCodec::G722, PhoneCodec::PCMA];
+    assert_eq!([codec("0 101"), codec("9 101"), codec("8 101")], expected);
+}
+
+#[test]
+fn comfort_noise_is_taken_where_it_is_offered_and_never_offered_by_us() {
+    let (agreed, answer) = answered(&offer("0 13 101", ""));
+    assert_eq!(agreed.noise_payload_type, Some(13));
+    assert!(answer.contains("RTP/AVP 0 13 101\r\n") && answer.contains("a=rtpmap:13 CN/8000\r\n"), "{answer}");
+    assert_eq!(answered(&offer("0 97", "a=rtpmap:97 CN/8000\r\n")).0.noise_payload_type, Some(97));
+    assert_eq!(answered(&offer("0 97", "a=rtpmap:97 CN/16000\r\n")).0.noise_payload_type, None);
+    assert!(!answered(&offer("0 101", "")).1.contains("CN"));
+    assert!(!String::from_utf8(session().offer()).unwrap().contains("CN"));
+}
+
+#[test]
+fn comfort_noise_alone_is_no_codec() {
+    assert!(matches!(session().answer(offer("13 101", "").as_bytes()), Err(SdpError::NoCommonCodec { .. })));
 }
 
 #[test]
 fn payload_types_are_those_of_the_offer() {
     let text = offer("96 97", "a=rtpmap:96 PCMA/8000\r\na=rtpmap:97 telephone-event/8000\r\n");
     let (agreed, answer) = answered(&text);
-    assert_eq!((agreed.codec, agreed.payload_type, agreed.dtmf_payload_type), (G711::Pcma, 96, Some(97)));
+    assert_eq!((agreed.codec, agreed.payload_type, agreed.dtmf_payload_type), (PhoneCodec::PCMA, 96, Some(97)));
     assert!(answer.contains("a=rtpmap:96 PCMA/8000\r\n") && answer.contains("a=fmtp:97 0-15\r\n"), "{answer}");
 }
 
@@ -109,8 +157,8 @@ fn other_media_is_refused_in_its_place() {
 fn offers_without_audio_for_us_say_why() {
     let refuse = |text: String| session().answer(text.as_bytes()).unwrap_err();
     assert_eq!(
-        refuse(offer("9 18", "a=rtpmap:9 G722/8000\r\n")),
-        SdpError::NoCommonCodec { offered: "G722/8000 18".into() }
+        refuse(offer("96 18", "a=rtpmap:96 AMR-WB/16000\r\n")),
+        SdpError::NoCommonCodec { offered: "AMR-WB/16000 18".into() }
     );
     assert_eq!(refuse(offer("0", "").replace("audio 4000", "audio 0")), SdpError::NoAudio);
     assert_eq!(refuse(offer("0", "").replace("RTP/AVP", "RTP/SAVP")), SdpError::NotEncrypted);
@@ -121,9 +169,12 @@ fn offers_without_audio_for_us_say_why() {
 fn the_first_known_codec_of_an_answer_is_sent_and_both_laws_are_heard() {
     let mut session = session();
     let sent = String::from_utf8(session.offer()).unwrap();
-    assert!(sent.contains("m=audio 10000 RTP/AVP 0 8 101\r\n"), "{sent}");
+    assert!(sent.contains("m=audio 10000 RTP/AVP 0 8 9 101\r\n"), "{sent}");
     let agreed = session.apply_answer(offer("8 0 101", "").as_bytes()).unwrap();
-    assert_eq!((agreed.codec, agreed.receives), (G711::Pcma, vec![(8, G711::Pcma), (0, G711::Pcmu)]));
+    assert_eq!(
+        (agreed.codec, agreed.receives),
+        (PhoneCodec::PCMA, vec![(8, PhoneCodec::PCMA), (0, PhoneCodec::PCMU), (9, PhoneCodec::G722)])
+    );
 }
 
 #[test]
@@ -135,7 +186,7 @@ fn answers_that_refuse_or_come_unasked_are_errors_and_change_nothing() {
         session.apply_answer(offer("0", "").replace("audio 4000", "audio 0").as_bytes()),
         Err(SdpError::Refused)
     );
-    assert!(matches!(session.apply_answer(offer("9", "").as_bytes()), Err(SdpError::NoCommonCodec { .. })));
+    assert!(matches!(session.apply_answer(offer("18", "").as_bytes()), Err(SdpError::NoCommonCodec { .. })));
     assert_eq!(session.negotiated(), None);
 }
 
@@ -159,7 +210,7 @@ fn a_later_offer_of_ours_keeps_what_was_agreed() {
     let text = offer("8 97", "a=rtpmap:97 telephone-event/8000\r\n");
     session.answer(text.as_bytes()).unwrap();
     let again = String::from_utf8(session.offer()).unwrap();
-    assert!(again.contains("RTP/AVP 8 0 97\r\n"), "{again}");
+    assert!(again.contains("RTP/AVP 8 0 9 97\r\n"), "{again}");
 }
 
 #[test]
