@@ -1,30 +1,32 @@
 """A softphone of others as a caller: baresip, without a screen or a sound card."""
 
 import os
+import random
 import signal
+import socket
 import subprocess
 import wave
 from pathlib import Path
 
-from boxkit import free_port
 
 
 class Baresip:
     """`with Baresip(folder, says, target) as phone:` is a caller that speaks the samples; `heard` is what came back.
 
+    `says` has `rate` samples a second, which is that of the codecs.
     Without a target it waits for calls and takes them; `aor` is then whom it registers as. `account` are more parameters of its account (`;mediaenc=srtp-mand`), `config` more lines of its configuration.
     """
 
-    def __init__(self, folder, says, target=None, account="", config="", modules=(), aor="sip:+31612345678@127.0.0.1"):
+    def __init__(self, folder, says, target=None, account="", config="", modules=(), aor="sip:+31612345678@127.0.0.1", codecs="pcmu", rate=8000):
         self.folder, self.dial = folder, ["-e", f"/dial {target}"] if target else []
-        write_wav(folder / "says.wav", says)
+        write_wav(folder / "says.wav", says, rate)
         loaded = "".join(f"module {name}.so\n" for name in ("g711", "aufile", "sndfile", *modules))
         (folder / "config").write_text(
             f"module_path {baresip_modules()}\n{loaded}module_app account.so\nmodule_app menu.so\nmodule_tmp uuid.so\n"
-            f"sip_listen 127.0.0.1:{free_port()}\naudio_source aufile,{folder}/says.wav\naudio_player aufile,{folder}/played.wav\n"
+            f"sip_listen 127.0.0.1:{pair_of_ports()}\naudio_source aufile,{folder}/says.wav\naudio_player aufile,{folder}/played.wav\n"
             f"audio_alert aufile,{folder}/alert.wav\nsnd_path {folder}\nrtp_ports 40000-40100\nnet_interface 127.0.0.1\n{config}")
         calls = ";regint=0" if target else ";regint=60;answermode=auto"
-        (folder / "accounts").write_text(f"<{aor}>{calls};audio_codecs=pcmu{account}\n")
+        (folder / "accounts").write_text(f"<{aor}>{calls};audio_codecs={codecs}{account}\n")
 
     def __enter__(self):
         self.process = subprocess.Popen(
@@ -47,6 +49,19 @@ class Baresip:
             self.process.wait(20)
         finally:
             self.process.kill()
+
+
+def pair_of_ports():
+    """The lower of two that nobody has, below those that the kernel gives away: UDP and TCP, and TLS above."""
+    for port in random.sample(range(10000, 32000, 2), 200):
+        try:
+            for kind, offset in ((socket.SOCK_DGRAM, 0), (socket.SOCK_STREAM, 0), (socket.SOCK_STREAM, 1)):
+                with socket.socket(socket.AF_INET, kind) as probe:
+                    probe.bind(("127.0.0.1", port + offset))
+            return port
+        except OSError:
+            pass
+    raise AssertionError("no two ports are free")
 
 
 def write_wav(path, samples, rate=8000):

@@ -224,9 +224,9 @@ class Box:
         self.synced(line)
         return number, {"trunk": line["id"], "did": did["id"], "dialplan": plan["id"]}
 
-    def browser_calls(self, carrier, number="+31612340000"):
+    def browser_calls(self, carrier, number="+31612340000", **trunk):
         """Somebody at a browser dials a number through a trunk of this carrier; returns what POST /v1/calls says."""
-        self.synced(self.trunk(sip_server_address=f"{carrier.host}:{carrier.port}"))
+        self.synced(self.trunk(sip_server_address=f"{carrier.host}:{carrier.port}", **trunk))
         user, api = self.user()
         extension = self.extension("wave", user_id=user["id"])
         return api.post("/v1/calls", {"from_extension_id": extension["id"], "to": number})

@@ -11,7 +11,9 @@ FRAME = RATE // 100
 
 
 class Guest:
-    """A participant that speaks one tone and keeps what it hears (8 kHz)."""
+    """A participant that speaks one tone and keeps what it hears, at `rate`."""
+
+    rate = 8000
 
     def __init__(self, url, token):
         self.url, self.token = url, token
@@ -54,7 +56,7 @@ class Guest:
         self.disconnected.set()
 
     async def _listen(self, track):
-        async for event in rtc.AudioStream(track, sample_rate=8000, num_channels=1):
+        async for event in rtc.AudioStream(track, sample_rate=self.rate, num_channels=1):
             self.samples.extend(np.frombuffer(bytes(event.frame.data), dtype=np.int16).tolist())
 
     @property

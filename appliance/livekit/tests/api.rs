@@ -3,7 +3,7 @@
 mod support;
 
 use livekit::{
-    api::{Api, ApiError, DispatchRule, InboundTrunk, Join, OutboundTrunk, SipJoin, Tokens, Webhooks},
+    api::{Api, ApiError, DispatchRule, InboundTrunk, Join, OutboundTrunk, SipJoin, Tokens, TrunkMedia, Webhooks},
     proto::{SipMediaEncryption, SipTransport},
     protocol::{CreateRoomRequest, participant_info},
 };
@@ -21,7 +21,7 @@ fn inbound(trunk_id: TrunkId, numbers: &[&str]) -> InboundTrunk {
         name: "Carrier".into(),
         numbers: numbers.iter().map(|number| number.to_string()).collect(),
         allowed_addresses: vec!["192.0.2.0/24".into(), "198.51.100.7".into()],
-        media_encryption: SipMediaEncryption::SipMediaEncryptDisable,
+        media: TrunkMedia { encryption: SipMediaEncryption::SipMediaEncryptDisable, codecs: vec!["PCMU", "G722"] },
     }
 }
 
@@ -33,7 +33,7 @@ fn outbound(trunk_id: TrunkId, password: &str) -> OutboundTrunk {
         transport: SipTransport::Tcp,
         numbers: vec!["+31201234567".into()],
         credentials: Some(("user".into(), Redacted(password.into()))),
-        media_encryption: SipMediaEncryption::SipMediaEncryptRequire,
+        media: TrunkMedia { encryption: SipMediaEncryption::SipMediaEncryptRequire, codecs: vec![] },
     }
 }
 

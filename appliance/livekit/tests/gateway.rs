@@ -3,7 +3,7 @@
 mod support;
 
 use livekit::{
-    api::{DispatchRule, InboundTrunk, SipJoin, Transfer},
+    api::{DispatchRule, InboundTrunk, SipJoin, Transfer, TrunkMedia},
     proto::{
         SipMediaEncryption, SipUri,
         io::{EvaluateSipDispatchRulesRequest, SipCall, SipDispatchResult},
@@ -22,7 +22,7 @@ fn inbound(trunk_id: TrunkId) -> InboundTrunk {
         name: "Carrier".into(),
         numbers: vec!["+31201234567".into(), "0201234567".into()],
         allowed_addresses: vec!["127.0.0.0/8".into()],
-        media_encryption: SipMediaEncryption::SipMediaEncryptAllow,
+        media: TrunkMedia { encryption: SipMediaEncryption::SipMediaEncryptAllow, codecs: vec!["G722", "PCMA"] },
     }
 }
 

@@ -15,7 +15,8 @@ crate::choices! {
 
     MediaEncryption { Disable = "disable", Allow = "allow", Require = "require" }
 
-    Codec { Pcmu = "pcmu", Pcma = "pcma" }
+    /// G.711 passes as it is, G.722 carries sound up to 7 kHz and is transcoded.
+    Codec { Pcmu = "pcmu", Pcma = "pcma", G722 = "g722" }
 
     /// How the carrier spells the dialled number; `any` expects all of them.
     NumberFormat {
@@ -57,7 +58,8 @@ pub struct TrunkSpec {
     pub allowed_addresses: Vec<String>,
     #[schema(default = "disable")]
     pub media_encryption: MediaEncryption,
-    #[schema(default = json!(["pcmu", "pcma"]))]
+    /// What calls of this trunk may speak, best first; nothing else is offered or taken.
+    #[schema(default = json!(["pcmu", "pcma", "g722"]))]
     pub codecs: Vec<Codec>,
     #[schema(default = "any")]
     pub number_format: NumberFormat,

@@ -17,7 +17,7 @@ pub fn read(mut fields: Fields) -> ApiResult<TrunkSpec> {
     let register = fields.or("register", auth_mode != Some(AuthMode::Ip), fields::boolean);
     let allowed_addresses = fields.or("allowed_addresses", Vec::new(), fields::list(100, fields::network));
     let media_encryption = fields.or("media_encryption", MediaEncryption::Disable, fields::choice);
-    let codecs = fields.or("codecs", vec![Codec::Pcmu, Codec::Pcma], fields::list(8, fields::choice));
+    let codecs = fields.or("codecs", vec![Codec::Pcmu, Codec::Pcma, Codec::G722], fields::list(8, fields::choice));
     let number_format = fields.or("number_format", NumberFormat::Any, fields::choice);
     let priority = fields.or("priority", 100, fields::integer(0..=1_000_000));
     let enabled = fields.or("enabled", true, fields::boolean);

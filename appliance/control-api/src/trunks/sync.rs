@@ -17,7 +17,7 @@ use crate::{
 };
 use jiff::Timestamp;
 use livekit::{
-    api::{DispatchRule, InboundTrunk, OutboundTrunk},
+    api::{DispatchRule, InboundTrunk, OutboundTrunk, TrunkMedia},
     proto::{SipMediaEncryption, SipTransport as LkTransport},
 };
 use serde_json::json;
@@ -29,7 +29,7 @@ use store::{
     StoreError,
     dids::Did,
     tenants::{self, Tenant},
-    trunks::{AuthMode, MediaEncryption, SipTransport, SyncResult, SyncStatus, Trunk},
+    trunks::{AuthMode, Codec, MediaEncryption, SipTransport, SyncResult, SyncStatus, Trunk, TrunkSpec},
 };
 use types::{
     Redacted, TrunkId,
@@ -240,7 +240,7 @@ fn outbound(job: &Job) -> OutboundTrunk {
         // LiveKit wants one; `*` leaves it to the call.
         numbers: if numbers.is_empty() { vec!["*".into()] } else { numbers },
         credentials: spec.sip_auth_username.clone().zip(spec.sip_auth_password.clone().map(Redacted)),
-        media_encryption: encryption(spec.media_encryption),
+        media: media(spec),
     }
 }
 
@@ -253,7 +253,7 @@ fn inbound(job: &Job, resolved: &[String]) -> InboundTrunk {
         name: spec.name.clone(),
         numbers: numbers::all(&job.dids, spec.number_format, job.tenant.spec.country_code.as_deref()),
         allowed_addresses: addresses.into_iter().collect(),
-        media_encryption: encryption(spec.media_encryption),
+        media: media(spec),
     }
 }
 
@@ -266,6 +266,15 @@ fn rule(trunk: &Trunk, inbound: &str) -> DispatchRule {
         attributes: HashMap::from([(livekit::api::METADATA_KEY.to_owned(), trunk.id.to_string())]),
         room_config: None,
     }
+}
+
+fn media(spec: &TrunkSpec) -> TrunkMedia {
+    let name = |codec: &Codec| match codec {
+        Codec::Pcmu => "PCMU",
+        Codec::Pcma => "PCMA",
+        Codec::G722 => "G722",
+    };
+    TrunkMedia { encryption: encryption(spec.media_encryption), codecs: spec.codecs.iter().map(name).collect() }
 }
 
 fn encryption(wanted: MediaEncryption) -> SipMediaEncryption {

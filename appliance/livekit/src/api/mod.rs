@@ -20,7 +20,7 @@ mod webhook;
 pub use calls::Transfer;
 pub use ours::METADATA_KEY;
 pub use tokens::{Join, SipJoin, TokenError, Tokens};
-pub use trunks::{DispatchRule, InboundTrunk, OutboundTrunk};
+pub use trunks::{DispatchRule, InboundTrunk, OutboundTrunk, TrunkMedia};
 pub use twirp::{ApiError, Refusal};
 pub use webhook::{WebhookError, Webhooks};
 

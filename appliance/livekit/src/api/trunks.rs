@@ -1,7 +1,7 @@
 //! What a trunk of ours is at LiveKit: an inbound trunk with its rule, and an outbound trunk.
 
 use super::{Api, ApiError, object::Object, ours};
-use crate::proto::{RoomConfiguration, SipMediaConfig, SipMediaEncryption, SipTransport};
+use crate::proto::{RoomConfiguration, SipCodec, SipMediaConfig, SipMediaEncryption, SipTransport};
 use livekit_protocol::{
     SipDispatchRule, SipDispatchRuleIndividual, SipDispatchRuleInfo, SipInboundTrunkInfo, SipOutboundTrunkInfo,
     sip_dispatch_rule::Rule,
@@ -18,7 +18,7 @@ pub struct InboundTrunk {
     pub numbers: Vec<String>,
     /// Addresses and networks; an empty list lets everybody in.
     pub allowed_addresses: Vec<String>,
-    pub media_encryption: SipMediaEncryption,
+    pub media: TrunkMedia,
 }
 
 /// Carries calls out.
@@ -32,7 +32,15 @@ pub struct OutboundTrunk {
     /// What we may call from; needs at least one, or each call must name its own.
     pub numbers: Vec<String>,
     pub credentials: Option<(String, Redacted<String>)>,
-    pub media_encryption: SipMediaEncryption,
+    pub media: TrunkMedia,
+}
+
+/// How calls of a trunk sound.
+#[derive(Clone, Debug)]
+pub struct TrunkMedia {
+    pub encryption: SipMediaEncryption,
+    /// RTP names of codecs at 8 kHz, best first; no others are spoken. An empty list leaves it to the gateway.
+    pub codecs: Vec<&'static str>,
 }
 
 /// Gives every call of an inbound trunk a room of its own, `<room_prefix>_<caller>_<random>`.
@@ -99,7 +107,7 @@ fn inbound(trunk: &InboundTrunk) -> SipInboundTrunkInfo {
         metadata: ours::metadata(trunk.trunk_id),
         numbers: trunk.numbers.clone(),
         allowed_addresses: trunk.allowed_addresses.clone(),
-        media: media(trunk.media_encryption),
+        media: media(&trunk.media),
         ..Default::default()
     }
 }
@@ -115,7 +123,7 @@ fn outbound(trunk: &OutboundTrunk) -> SipOutboundTrunkInfo {
         numbers: trunk.numbers.clone(),
         auth_username,
         auth_password: auth_password.0,
-        media: media(trunk.media_encryption),
+        media: media(&trunk.media),
         ..Default::default()
     }
 }
@@ -133,8 +141,14 @@ fn individual(rule: &DispatchRule) -> SipDispatchRuleInfo {
     }
 }
 
-fn media(encryption: SipMediaEncryption) -> Option<SipMediaConfig> {
-    Some(SipMediaConfig { encryption: Some(encryption.into()), ..Default::default() })
+fn media(media: &TrunkMedia) -> Option<SipMediaConfig> {
+    let codec = |name: &&str| SipCodec { name: (*name).to_owned(), rate: 8000 };
+    Some(SipMediaConfig {
+        only_listed_codecs: !media.codecs.is_empty(),
+        codecs: media.codecs.iter().map(codec).collect(),
+        encryption: Some(media.encryption.into()),
+        ..Default::default()
+    })
 }
 
 #[cfg(test)]
@@ -148,12 +162,14 @@ mod tests {
             name: "Carrier".into(),
             numbers: vec!["+31201234567".into(), "0201234567".into()],
             allowed_addresses: vec!["192.0.2.0/24".into()],
-            media_encryption: SipMediaEncryption::SipMediaEncryptAllow,
+            media: TrunkMedia { encryption: SipMediaEncryption::SipMediaEncryptAllow, codecs: vec!["PCMA", "G722"] },
         };
         let sent = inbound(&trunk);
         let stored =
             SipInboundTrunkInfo { sip_trunk_id: "ST_1".into(), created_at: Some(Default::default()), ..sent.clone() };
         assert_eq!(stored.into_sent(), sent);
+        let other = TrunkMedia { codecs: vec!["G722", "PCMA"], ..trunk.media.clone() };
+        assert_ne!(inbound(&InboundTrunk { media: other, ..trunk.clone() }), sent, "the order of codecs counts");
         assert_ne!(inbound(&InboundTrunk { numbers: vec![], ..trunk }), sent);
     }
 
@@ -179,7 +195,7 @@ mod tests {
             transport: SipTransport::Udp,
             numbers: vec![],
             credentials: Some(("user".into(), Redacted("hush".into()))),
-            media_encryption: SipMediaEncryption::SipMediaEncryptDisable,
+            media: TrunkMedia { encryption: SipMediaEncryption::SipMediaEncryptDisable, codecs: vec![] },
         };
         assert!(!format!("{trunk:?}").contains("hush"));
         assert_eq!(outbound(&trunk).auth_password, "hush");

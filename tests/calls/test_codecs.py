@@ -1,0 +1,69 @@
+"""Which codecs are spoken, and is G.722 heard in all its breadth?  Its phone is baresip; in the room is a LiveKit client."""
+
+import asyncio
+import re
+
+import pytest
+from baresip import Baresip
+from boxkit import eventually
+from phone import Phone
+from room import Guest
+from tones import read_wav, share, sine
+from trunks import LiveKitSip
+
+WIDE = 16000
+#: Tones that G.711 cannot carry.
+SAID, ANSWERED = 5000, 6000
+
+
+def heard(samples, hz):
+    """Is there a second of this tone in the last two seconds?"""
+    latest = samples[-2 * WIDE :]
+    windows = [latest[n : n + WIDE // 10] for n in range(0, len(latest) - WIDE // 10 + 1, WIDE // 10)]
+    return sum(share(window, hz, WIDE) > 0.9 for window in windows) >= 10
+
+
+def payload_types(sdp):
+    return re.search(r"^m=audio \d+ \S+ ([\d ]+)", sdp, re.M).group(1).split()
+
+
+async def test_tones_of_5_and_6_khz_cross_a_call_by_g722(box, tmp_path):
+    async with LiveKitSip(box) as sip:
+        number, _ = await sip.inbound(f"wide-{sip.tag}")
+        async with Guest.invited(box, f"wide-{sip.tag}") as guest:
+            guest.rate = WIDE
+            await guest.speak(ANSWERED)
+            target = f"sip:{number}@{box.sip[0]}:{box.sip[1]}"
+            phone = Baresip(tmp_path, sine(SAID, 90, WIDE), target, modules=["g722"], codecs="G722/16000", rate=WIDE)
+            with phone:
+                await eventually(lambda: heard(guest.samples, SAID), 40, phone.said)
+                await eventually(lambda: (file := phone.heard()) and file.stat().st_size > 4 * 2 * WIDE, 40, phone.said)
+            samples, rate = read_wav(phone.heard().read_bytes())
+            assert rate == WIDE and heard(samples, ANSWERED)
+
+
+async def test_a_trunk_takes_the_codecs_it_lists_in_its_own_order(box):
+    plan = {"action_type": "voicemail"}
+    for codecs, spoken in ((["pcma", "pcmu"], "PCMA"), (["pcmu", "pcma"], "PCMU"), (["g722", "pcma"], "PCMA")):
+        number, _ = await asyncio.to_thread(box.number, plan, codecs=codecs)
+        async with Phone() as phone:
+            call = await phone.call(number, box.sip)
+            assert (call.status, call.media.law.name) == (200, spoken), codecs
+            await call.hangup()
+
+
+async def test_a_caller_without_any_codec_of_the_trunk_is_refused(box):
+    number, _ = await asyncio.to_thread(box.number, {"action_type": "voicemail"}, codecs=["pcma"])
+    async with Phone(laws=["PCMU"]) as phone:
+        assert (await phone.call(number, box.sip)).status == 488
+
+
+@pytest.mark.parametrize("codecs, offered", [(["g722", "pcma"], ["9", "8", "101"]), (["pcmu"], ["0", "101"])])
+async def test_a_carrier_is_offered_what_its_trunk_lists_and_nothing_else(own_tenant, codecs, offered):
+    async with Phone() as carrier:
+        carrier.incoming = 486
+        made = await asyncio.to_thread(own_tenant.browser_calls, carrier, codecs=codecs)
+        async with Guest(made["livekit"]["url"], made["livekit"]["token"]) as guest:
+            await guest.speak(700)
+            call = await carrier.next_call()
+            assert payload_types(call.invite.body) == offered, call.invite.body
