@@ -2,6 +2,7 @@
 
 import asyncio
 
+import pytest
 from baresip import Baresip
 from boxkit import eventually
 from phone import Phone
@@ -45,8 +46,9 @@ async def test_a_caller_without_keys_is_refused_where_the_trunk_requires_encrypt
         assert (await phone.call(number, box.sip)).status == 488
 
 
-async def test_a_caller_with_keys_only_is_refused_where_the_trunk_has_none(box, tmp_path):
+@pytest.mark.parametrize("way, module", [("srtp-mand", "srtp"), ("dtls_srtp", "dtls_srtp")])
+async def test_a_caller_with_keys_only_is_refused_where_the_trunk_has_none(box, tmp_path, way, module):
     number, _ = await asyncio.to_thread(box.number, {"action_type": "voicemail"})
-    phone = Baresip(tmp_path, sine(440, 5), by_tls(box, number), ";mediaenc=srtp-mand", verified(box), ["srtp"])
+    phone = Baresip(tmp_path, sine(440, 5), by_tls(box, number), f";mediaenc={way}", verified(box), [module])
     with phone:
         await eventually(lambda: "488" in phone.said(), 30, phone.said)

@@ -3,7 +3,7 @@
 RUST_MIN=1.95
 GO_MIN=1.26
 PACKAGES_RUN=(ca-certificates cmake espeak-ng g++ gcc libsystemd-dev make pkg-config python3 redis-server util-linux)
-PACKAGES_TEST=("${PACKAGES_RUN[@]}" baresip-core dnsmasq-base git iproute2 kamailio nftables nmap openssh-client python3-venv sip-tester sox)
+PACKAGES_TEST=("${PACKAGES_RUN[@]}" baresip-core dnsmasq-base git iproute2 kamailio nftables nmap openssh-client openssl python3-venv sip-tester sox)
 
 setup_run() {
     need_packages "${PACKAGES_RUN[@]}"

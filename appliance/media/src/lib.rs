@@ -15,13 +15,15 @@
 //! | when does a frame of the room play? | [`playout`] |
 //! | what goes to the phone now, what came from it? | [`phone`] |
 //! | what do we play ourselves? | [`sound`] |
-//! | who else may listen? | [`srtp`] |
+//! | who else may listen? | [`cover`], with keys of [`sdp`] or [`dtls`], by [`srtp`] |
 //! | which UDP port is free? | [`ports`] |
 //! | is this sound a [`tone`], and are these the tones of our call? | [`tone_code`] |
 //!
 //! Sockets and threads: `sip-gateway::media_thread`. The room's side: `livekit::RoomSession`.
 
 pub mod codec;
+pub mod cover;
+pub mod dtls;
 pub mod dtmf;
 pub mod phone;
 pub mod playout;

@@ -40,6 +40,8 @@ pub struct Gateway {
     pub rpc: SipInternal,
     pub media: MediaPool,
     pub certificate: Certificate,
+    /// Towards phones.
+    pub identity: media::dtls::Identity,
     pub tokens: Tokens,
     pub legs: Legs,
     pub registrations: Registrations,

@@ -164,6 +164,7 @@ async fn start(
         endpoint,
         media: MediaPool::start(threads),
         certificate: Certificate::generate()?,
+        identity: media::dtls::Identity::generate()?,
         tokens: Tokens::new(&config.livekit.api_key, &config.livekit.api_secret),
         legs: Legs::default(),
         registrations: Registrations::default(),

@@ -157,6 +157,11 @@ impl FromPhone {
         }
     }
 
+    /// May this sender be heard? Nothing changes by asking.
+    pub fn allows(&self, from: SocketAddr, now: Instant) -> bool {
+        self.agreed.as_ref().is_some_and(|agreed| agreed.source.allows(from, now))
+    }
+
     /// Does what came count, by who reports and from where? `at_rtp`: it came to the port of RTP.
     pub fn accepts_report(&mut self, report: &Compound<'_>, from: SocketAddr, at_rtp: bool, now: Instant) -> bool {
         let Some(agreed) = &mut self.agreed else { return false };

@@ -1,7 +1,8 @@
 //! How do we write our side of the agreement?
 
-use super::{Crypto, Direction, MediaDescription};
+use super::{Crypto, Direction, MediaDescription, Setup};
 use crate::codec::PhoneCodec;
+use crate::dtls::Fingerprint;
 use std::fmt::Write;
 use std::net::{IpAddr, SocketAddr};
 
@@ -14,6 +15,7 @@ pub(super) struct Audio<'a> {
     pub dtmf: Option<u8>,
     pub noise: Option<u8>,
     pub crypto: Vec<Crypto>,
+    pub handshake: Option<(Fingerprint, Setup)>,
     pub rtcp_mux: bool,
     pub direction: Direction,
 }
@@ -68,6 +70,9 @@ fn write_audio(body: &mut String, audio: &Audio<'_>) {
     }
     for crypto in &audio.crypto {
         let _ = write!(body, "a=crypto:{}\r\n", crypto.value());
+    }
+    if let Some((fingerprint, setup)) = audio.handshake {
+        let _ = write!(body, "a=fingerprint:{}\r\na=setup:{}\r\n", fingerprint.value(), setup.name());
     }
     if audio.rtcp_mux {
         body.push_str("a=rtcp-mux\r\n");

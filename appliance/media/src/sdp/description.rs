@@ -1,6 +1,7 @@
 //! What is written in a session description?
 
 use super::{Crypto, Direction};
+use crate::dtls::Fingerprint;
 use std::net::{IpAddr, SocketAddr};
 
 /// The parts of a session description that a call needs.
@@ -46,12 +47,43 @@ pub struct MediaDescription {
     pub maxptime: Option<u32>,
     /// The keys it may be encrypted with, those that we could use.
     pub crypto: Vec<Crypto>,
+    /// The certificate of its DTLS handshake (RFC 8122), and who begins; also when only the session says so.
+    pub fingerprint: Option<Fingerprint>,
+    pub setup: Option<Setup>,
     /// `a=rtcp`: the port of its RTCP, and the address if it is another one (RFC 3605).
     pub rtcp: Option<(u16, Option<Address>)>,
     /// RTCP may share the port of RTP (RFC 5761).
     pub rtcp_mux: bool,
     /// `b=RS:0` and `b=RR:0`: it wants no RTCP of senders, of receivers (RFC 3556).
     pub no_rtcp: [bool; 2],
+}
+
+/// Who says hello (RFC 4145).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Setup {
+    Active,
+    Passive,
+    /// The other side chooses.
+    ActPass,
+}
+
+impl Setup {
+    pub fn named(name: &str) -> Option<Setup> {
+        Some(match name.trim() {
+            "active" => Setup::Active,
+            "passive" => Setup::Passive,
+            "actpass" => Setup::ActPass,
+            _ => return None,
+        })
+    }
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Setup::Active => "active",
+            Setup::Passive => "passive",
+            Setup::ActPass => "actpass",
+        }
+    }
 }
 
 /// A format of an `m=` line with its `a=rtpmap`.
@@ -83,7 +115,12 @@ impl MediaDescription {
 
     /// Never in the clear.
     pub fn is_secured(&self) -> bool {
-        matches!(self.protocol.as_str(), "RTP/SAVP" | "RTP/SAVPF")
+        matches!(self.protocol.as_str(), "RTP/SAVP" | "RTP/SAVPF") || self.is_by_handshake()
+    }
+
+    /// Only with keys of a DTLS handshake.
+    pub fn is_by_handshake(&self) -> bool {
+        matches!(self.protocol.as_str(), "UDP/TLS/RTP/SAVP" | "UDP/TLS/RTP/SAVPF")
     }
 }
 

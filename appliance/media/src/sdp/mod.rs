@@ -7,13 +7,15 @@ mod body;
 mod crypto;
 mod description;
 mod direction;
+mod local;
 mod negotiation;
 mod parse;
 
 pub use crypto::Crypto;
-pub use description::{Address, Format, MediaDescription, Origin, SessionDescription};
+pub use description::{Address, Format, MediaDescription, Origin, SessionDescription, Setup};
 pub use direction::Direction;
-pub use negotiation::{Encryption, LocalMedia, MediaSession, NOISE, Negotiated, RtcpPath};
+pub use local::{Encryption, LocalMedia};
+pub use negotiation::{MediaSession, NOISE, Negotiated, RtcpPath};
 
 /// Why a description cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -5,86 +5,17 @@
 //! sent, for it cuts off the beginnings of words; a phone that offers it may send it, and so need not fall silent.
 
 use super::body::{self, Audio, Section};
-use super::{Crypto, Direction, Format, MediaDescription, SdpError, SessionDescription};
+use super::local::LocalMedia;
+use super::{Crypto, Direction, Format, MediaDescription, SdpError, SessionDescription, Setup};
 use crate::codec::PhoneCodec;
-use crate::srtp::{Key, Keys, Suite};
+use crate::cover::Secrecy;
+use crate::dtls::Peer;
 use std::net::SocketAddr;
 
 /// The payload type of telephone-event in offers of ours.
 const DTMF: u8 = 101;
 /// The static payload type of comfort noise (RFC 3389).
 pub const NOISE: u8 = 13;
-
-/// Our side of a leg's audio.
-#[derive(Clone, Debug)]
-pub struct LocalMedia {
-    /// Where we receive RTP, as the other side shall see it.
-    pub address: SocketAddr,
-    /// What we speak, best first.
-    pub codecs: Vec<PhoneCodec>,
-    pub encryption: Encryption,
-}
-
-/// May the audio be encrypted, must it, and with which keys of ours?
-#[derive(Clone, Debug, Default)]
-pub enum Encryption {
-    #[default]
-    Off,
-    /// If the other side can.
-    Allowed(Vec<Key>),
-    Required(Vec<Key>),
-}
-
-impl Encryption {
-    /// One key for every suite, with `fill` to make them up.
-    pub fn keys(mut fill: impl FnMut(&mut [u8])) -> Vec<Key> {
-        let key = |suite: Suite| {
-            let mut secret = vec![0; suite.secret_length()];
-            fill(&mut secret);
-            Key::new(suite, secret)
-        };
-        Suite::ALL.into_iter().filter_map(key).collect()
-    }
-
-    fn ours(&self) -> &[Key] {
-        match self {
-            Encryption::Off => &[],
-            Encryption::Allowed(keys) | Encryption::Required(keys) => keys,
-        }
-    }
-
-    fn is_required(&self) -> bool {
-        matches!(self, Encryption::Required(_))
-    }
-
-    /// What we offer: a line for each of our keys.
-    fn lines(&self) -> Vec<Crypto> {
-        (1..).zip(self.ours()).map(|(tag, key)| Crypto { tag, key: key.clone() }).collect()
-    }
-
-    /// The other side's first key that we have one for, with ours.
-    fn common(&self, theirs: &[Crypto]) -> Option<(u32, Keys)> {
-        theirs.iter().find_map(|line| {
-            let ours = self.ours().iter().find(|key| key.suite() == line.key.suite())?;
-            Some((line.tag, Keys { ours: ours.clone(), theirs: line.key.clone() }))
-        })
-    }
-
-    /// The keys that `media` and we share; an error when there must be some and there are none.
-    fn of(&self, media: &MediaDescription) -> Result<Option<(u32, Keys)>, SdpError> {
-        match self.common(&media.crypto) {
-            None if self.is_required() || media.is_secured() => Err(SdpError::NotEncrypted),
-            common => Ok(common),
-        }
-    }
-}
-
-impl LocalMedia {
-    /// With [`PhoneCodec::ALL`], in the clear.
-    pub fn new(address: SocketAddr) -> LocalMedia {
-        LocalMedia { address, codecs: PhoneCodec::ALL.to_vec(), encryption: Encryption::Off }
-    }
-}
 
 /// The agreement.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,7 +30,7 @@ pub struct Negotiated {
     /// Comfort noise, where the other side may send it.
     pub noise_payload_type: Option<u8>,
     /// How the audio is encrypted; not at all without.
-    pub srtp: Option<Keys>,
+    pub srtp: Option<Secrecy>,
     /// Where the other side wants its audio.
     pub remote: SocketAddr,
     /// Where its RTCP goes; none when it wants none.
@@ -181,11 +112,16 @@ impl MediaSession {
         let codecs = self.offered_codecs();
         let audio = Section::Audio(Audio {
             address: self.local.address,
-            protocol: if secured { "RTP/SAVP" } else { "RTP/AVP" },
+            protocol: match secured {
+                true if self.shakes_hands() => "UDP/TLS/RTP/SAVP",
+                true => "RTP/SAVP",
+                false => "RTP/AVP",
+            },
             codecs: &codecs,
             dtmf: Some(self.dtmf),
             noise: None,
-            crypto: self.local.encryption.lines(),
+            crypto: if self.shakes_hands() { Vec::new() } else { self.local.encryption.lines() },
+            handshake: self.local.fingerprint.filter(|_| self.shakes_hands()).map(|ours| (ours, Setup::ActPass)),
             rtcp_mux: self.muxed(),
             direction: self.wish(),
         });
@@ -199,8 +135,9 @@ impl MediaSession {
         let offer = SessionDescription::parse(offer)?;
         let (index, payload_type, codec) = self.choose(&offer)?;
         let audio = &offer.media[index];
-        let (tag, srtp) = self.local.encryption.of(audio)?.unzip();
+        let (tag, srtp) = self.local.secrecy(audio)?.unzip();
         let dtmf = named(audio, "telephone-event");
+        let rtcp = rtcp_of(&offer, audio, true, srtp.as_ref());
         let direction = self.wish().answer_to(offer.direction_of(audio));
         let agreed = Negotiated {
             codec,
@@ -210,13 +147,13 @@ impl MediaSession {
             noise_payload_type: named(audio, "CN"),
             srtp,
             remote: remote_of(&offer, audio)?,
-            rtcp: rtcp_of(&offer, audio, true),
+            rtcp,
             we_send: direction.sends(),
             we_receive: direction.receives(),
             we_hold: self.holding,
             ptime_ms: 20,
         };
-        let rest = self.answer_text(&offer, index, &agreed, tag, direction);
+        let rest = self.answer_text(&offer, index, &agreed, tag.flatten(), direction);
         self.dtmf = dtmf.unwrap_or(self.dtmf);
         self.offered = None;
         self.agreed = Some(agreed.clone());
@@ -244,6 +181,7 @@ impl MediaSession {
             .copied()
             .find(|(_, codec)| offered.iter().any(|(_, ours)| ours == codec))
             .ok_or_else(|| nothing_common(audio))?;
+        let srtp = self.local.secrecy(audio)?.map(|(_, secrecy)| secrecy);
         let direction = self.wish().answer_to(answer.direction_of(audio));
         let agreed = Negotiated {
             codec,
@@ -251,9 +189,9 @@ impl MediaSession {
             receives: with_first((payload_type, codec), offered),
             dtmf_payload_type: named(audio, "telephone-event"),
             noise_payload_type: named(audio, "CN"),
-            srtp: self.local.encryption.of(audio)?.map(|(_, keys)| keys),
+            rtcp: rtcp_of(&answer, audio, self.muxed(), srtp.as_ref()),
+            srtp,
             remote: remote_of(&answer, audio)?,
-            rtcp: rtcp_of(&answer, audio, self.muxed()),
             we_send: direction.sends(),
             we_receive: direction.receives(),
             we_hold: self.holding,
@@ -267,6 +205,11 @@ impl MediaSession {
     /// and a phone that echoes what it does not know would get RTCP where it wants audio.
     fn muxed(&self) -> bool {
         self.agreed.as_ref().is_some_and(|agreed| agreed.rtcp == Some(RtcpPath::Muxed))
+    }
+
+    /// Did we agree on keys of a handshake?
+    fn shakes_hands(&self) -> bool {
+        matches!(&self.agreed, Some(Negotiated { srtp: Some(Secrecy::Handshake(_)), .. }))
     }
 
     fn wish(&self) -> Direction {
@@ -289,7 +232,7 @@ impl MediaSession {
             let offered = known(media);
             let favourite =
                 self.local.codecs.iter().find_map(|codec| offered.iter().find(|(_, theirs)| theirs == codec));
-            match (favourite, self.local.encryption.of(media)) {
+            match (favourite, self.local.secrecy(media)) {
                 (_, Err(error)) => refusal = error,
                 (None, _) => refusal = nothing_common(media),
                 (Some((payload_type, codec)), Ok(_)) => return Ok((index, *payload_type, *codec)),
@@ -306,7 +249,11 @@ impl MediaSession {
         tag: Option<u32>,
         direction: Direction,
     ) -> String {
-        let crypto = tag.zip(agreed.srtp.as_ref()).map(|(tag, keys)| Crypto { tag, key: keys.ours.clone() });
+        let (crypto, handshake) = match (&agreed.srtp, tag) {
+            (Some(Secrecy::Told(keys)), Some(tag)) => (Some(Crypto { tag, key: keys.ours.clone() }), None),
+            (Some(Secrecy::Handshake(peer)), _) => (None, self.local.fingerprint.map(|ours| (ours, setup(peer)))),
+            _ => (None, None),
+        };
         let sections: Vec<Section<'_>> = offer
             .media
             .iter()
@@ -319,6 +266,7 @@ impl MediaSession {
                     dtmf: agreed.dtmf_payload_type,
                     noise: agreed.noise_payload_type,
                     crypto: crypto.iter().cloned().collect(),
+                    handshake,
                     rtcp_mux: agreed.rtcp == Some(RtcpPath::Muxed),
                     direction,
                 }),
@@ -337,6 +285,10 @@ impl MediaSession {
         self.said = Some(rest);
         body
     }
+}
+
+fn setup(peer: &Peer) -> Setup {
+    if peer.we_begin { Setup::Active } else { Setup::Passive }
 }
 
 /// `first`, then the others that differ from it in payload type and codec.
@@ -363,11 +315,18 @@ fn remote_of(sdp: &SessionDescription, audio: &MediaDescription) -> Result<Socke
     Ok(SocketAddr::new(ip, audio.port))
 }
 
-/// A payload type of 64 to 95 would look like RTCP on a shared port (RFC 5761 section 4).
-fn rtcp_of(sdp: &SessionDescription, audio: &MediaDescription, may_mux: bool) -> Option<RtcpPath> {
+/// A payload type of 64 to 95 would look like RTCP on a shared port (RFC 5761 section 4). A port of its own would need
+/// a handshake of its own.
+fn rtcp_of(
+    sdp: &SessionDescription,
+    audio: &MediaDescription,
+    may_mux: bool,
+    secrecy: Option<&Secrecy>,
+) -> Option<RtcpPath> {
     let ambiguous = audio.formats.iter().filter_map(Format::payload_type).any(|number| (64..=95).contains(&number));
     match may_mux && audio.rtcp_mux && !ambiguous && audio.no_rtcp != [true; 2] {
         true => Some(RtcpPath::Muxed),
+        false if matches!(secrecy, Some(Secrecy::Handshake(_))) => None,
         false => sdp.rtcp_of(audio).map(RtcpPath::Apart),
     }
 }

@@ -4,8 +4,9 @@
 //! guess could send audio to the wrong place.
 
 use super::description::Address;
-use super::{Crypto, Direction, Format, MediaDescription, NOISE, Origin, SdpError, SessionDescription};
+use super::{Crypto, Direction, Format, MediaDescription, NOISE, Origin, SdpError, SessionDescription, Setup};
 use crate::codec::PhoneCodec;
+use crate::dtls::Fingerprint;
 
 /// No phone writes more than this.
 const LONGEST: usize = 64 * 1024;
@@ -36,6 +37,8 @@ struct Draft {
     origin: Option<Origin>,
     connection: Option<Address>,
     direction: Option<Direction>,
+    fingerprint: Option<Fingerprint>,
+    setup: Option<Setup>,
     media: Vec<MediaDescription>,
 }
 
@@ -74,6 +77,10 @@ impl Draft {
             return Some(());
         }
         match (name, self.media.last_mut()) {
+            ("fingerprint", Some(media)) => media.fingerprint = media.fingerprint.or(Fingerprint::parse(value)),
+            ("fingerprint", None) => self.fingerprint = self.fingerprint.or(Fingerprint::parse(value)),
+            ("setup", Some(media)) => media.setup = Setup::named(value),
+            ("setup", None) => self.setup = Setup::named(value),
             ("rtpmap", Some(media)) => map_format(media, value)?,
             ("crypto", Some(media)) if media.crypto.len() < MOST_CRYPTO => media.crypto.extend(Crypto::parse(value)),
             ("ptime", Some(media)) => media.ptime = value.trim().parse().ok(),
@@ -94,10 +101,14 @@ impl Draft {
         }
     }
 
-    fn finish(self) -> Result<SessionDescription, SdpError> {
+    fn finish(mut self) -> Result<SessionDescription, SdpError> {
         let origin = self.origin.ok_or(SdpError::Incomplete)?;
         if self.media.is_empty() {
             return Err(SdpError::Incomplete);
+        }
+        for media in &mut self.media {
+            media.fingerprint = media.fingerprint.or(self.fingerprint);
+            media.setup = media.setup.or(self.setup);
         }
         Ok(SessionDescription { origin, connection: self.connection, direction: self.direction, media: self.media })
     }
@@ -146,6 +157,8 @@ fn media(value: &str) -> Option<MediaDescription> {
         ptime: None,
         maxptime: None,
         crypto: Vec::new(),
+        fingerprint: None,
+        setup: None,
         rtcp: None,
         rtcp_mux: false,
         no_rtcp: [false; 2],
@@ -231,6 +244,20 @@ mod tests {
         }
         let last = SessionDescription::parse(PHONE.replace("4000", "65535").as_bytes()).unwrap();
         assert_eq!(last.rtcp_of(&last.media[0]), None);
+    }
+
+    #[test]
+    fn who_shakes_hands_stands_in_the_session_or_in_the_media_which_outranks_it() {
+        let hash = |octet: &str| format!("sha-256 {}", vec![octet; 32].join(":"));
+        let of = |text: String| SessionDescription::parse(text.as_bytes()).unwrap().media.remove(0);
+        let session = PHONE.replace("t=0 0", &format!("t=0 0\na=fingerprint:{}\na=setup:actpass", hash("AA")));
+        let media = of(session.clone());
+        assert_eq!((media.fingerprint, media.setup), (Fingerprint::parse(&hash("AA")), Some(Setup::ActPass)));
+        let own = format!("{session}a=fingerprint:sha-1 00\na=fingerprint:{}\na=setup:active\n", hash("BB"));
+        let media = of(own);
+        assert_eq!((media.fingerprint, media.setup), (Fingerprint::parse(&hash("BB")), Some(Setup::Active)));
+        let neither = of(PHONE.to_owned());
+        assert_eq!((neither.fingerprint, neither.setup), (None, None));
     }
 
     #[test]

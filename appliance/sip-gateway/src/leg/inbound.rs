@@ -87,8 +87,8 @@ struct Prepared {
 async fn set_up(gateway: &Gateway, call: &InboundCall, terms: &Terms) -> Result<Prepared, SetUpError> {
     let (phone, port) = gateway.phone_sockets()?;
     let address = SocketAddr::new(gateway.addresses.media_towards(call.info.source.ip()), port.number);
-    let Terms { encryption, codecs, .. } = terms;
-    let local = LocalMedia { address, codecs: codecs.clone(), encryption: encryption.clone() };
+    let (codecs, encryption) = (terms.codecs.clone(), terms.encryption.clone());
+    let local = LocalMedia { address, codecs, encryption, fingerprint: Some(gateway.identity.fingerprint()) };
     let mut sdp = MediaSession::new(local, rand::random::<u32>().into());
     let (answer, codec) = match &call.info.sdp {
         Some(offer) => {
@@ -97,7 +97,7 @@ async fn set_up(gateway: &Gateway, call: &InboundCall, terms: &Terms) -> Result<
             gateway.metrics.answer(&answer);
             (Some(answer), agreed.codec)
         }
-        None => (None, codecs.first().copied().unwrap_or(PhoneCodec::PCMU)),
+        None => (None, terms.codecs.first().copied().unwrap_or(PhoneCodec::PCMU)),
     };
     Ok(Prepared { phone, port, room_socket: room::room_socket(gateway).await?, sdp, answer, codec })
 }

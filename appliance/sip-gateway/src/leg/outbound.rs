@@ -61,7 +61,7 @@ pub async fn dial(
     let hoped = codecs.first().copied().ok_or_else(|| {
         RpcError::new(ErrorCode::InvalidArgument, "the trunk's media lists no codec that this gateway knows")
     })?;
-    let local = LocalMedia { address, codecs, encryption };
+    let local = LocalMedia { address, codecs, encryption, fingerprint: Some(gateway.identity.fingerprint()) };
     let mut sdp = MediaSession::new(local, rand::random::<u32>().into());
     let secured = secure.then(|| sdp.offer_secured());
     let offer = sdp.offer();

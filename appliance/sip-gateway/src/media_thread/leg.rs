@@ -3,6 +3,7 @@
 //! A [`Leg`] joins the two halves: `media::phone` knows the phone, `RoomSession` the room. Here are
 //! only the sockets, the order of things and the reports. Before it has a room, a leg plays sounds and reports keys.
 
+mod handshake;
 mod room;
 
 use super::packets::Packets;
@@ -12,11 +13,12 @@ use super::stats;
 use super::{AddError, LegMediaEvent, LegOrder, NewLeg};
 use livekit::{Certificate, Disconnect, Output, RoomEvent, RoomSession};
 use media::codec::{Codec, G711, PhoneCodec};
+use media::cover::Cover;
+use media::dtls::{Handshake, Identity, is_dtls};
 use media::dtmf::event_of;
 use media::phone::{FromPhone, Heard, StreamStart, ToPhone, ToRoom};
 use media::rtcp::is_rtcp;
 use media::sdp::Negotiated;
-use media::srtp::Shield;
 use room::publish;
 use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
@@ -45,8 +47,11 @@ pub struct Leg {
     tone: Option<RoomTone>,
     /// Keys are being pressed for the phone.
     presses: bool,
-    /// Encrypts the phone's side, where that was agreed on.
-    shield: Option<Shield>,
+    /// Of the phone's side.
+    cover: Cover,
+    identity: Identity,
+    /// Where keys come from, if SDP does not tell them.
+    handshake: Option<Handshake>,
     rtcp: Rtcp,
     /// What was agreed on last.
     codec: Option<PhoneCodec>,
@@ -78,7 +83,9 @@ impl Leg {
             to_phone: ToPhone::new(start),
             tone: None,
             presses: false,
-            shield: None,
+            cover: Cover::default(),
+            identity: new.identity,
+            handshake: None,
             rtcp: Rtcp::new(new.phone.rtcp, start.ssrc, now),
             codec: None,
             keys_by_rtp: false,
@@ -146,15 +153,12 @@ impl Leg {
             let (rtcp, side) = self.reports(now);
             return rtcp.handle(datagram, from, true, side);
         }
+        if is_dtls(datagram) {
+            return self.shake_hands(datagram, from, now);
+        }
         let before = self.from_phone.figures().packets;
-        let opened = match &mut self.shield {
-            None => None,
-            Some(shield) => match shield.open(datagram) {
-                Some(opened) => Some(opened),
-                None => return, // somebody else's, or once more
-            },
-        };
-        let datagram = opened.as_ref().map_or(datagram, AsRef::as_ref);
+        let Some(opened) = self.cover.open(datagram) else { return };
+        let datagram = opened.as_ref();
         match self.from_phone.datagram(datagram, from, now) {
             Heard::Nothing => {}
             Heard::Audio(audio) => {
@@ -198,7 +202,10 @@ impl Leg {
         if self.to_phone.due().is_some_and(|due| now >= due)
             && let Some(to) = self.from_phone.destination()
         {
-            self.to_phone.tick(now, &mut sender(&self.rtp, to, self.shield.as_mut(), &mut self.packets));
+            self.to_phone.tick(now, &mut sender(&self.rtp, to, &mut self.cover, &mut self.packets));
+        }
+        if self.handshake.as_ref().and_then(Handshake::due).is_some_and(|due| now >= due) {
+            self.go_on_shaking_hands(now);
         }
         if self.presses && !self.to_phone.presses() {
             self.presses = false;
@@ -255,7 +262,7 @@ impl Leg {
         self.from_phone.negotiated(agreed, now);
         self.to_phone.negotiated(agreed, now);
         self.packets.negotiated(agreed);
-        self.shield = Shield::renewed(self.shield.take(), agreed.srtp.clone());
+        self.agree_on_secrecy(agreed.srtp.as_ref(), now);
         self.rtcp.begin(now);
         self.codec = Some(agreed.codec);
         self.timed_out = false;
@@ -263,8 +270,8 @@ impl Leg {
 
     /// The reports, and what they need of the rest.
     fn reports(&mut self, now: Instant) -> (&mut Rtcp, Side<'_>) {
-        let (sent, shield) = (self.to_phone.sent(now), self.shield.as_mut());
-        (&mut self.rtcp, Side { phone: &mut self.from_phone, shield, rtp: &self.rtp, sent, now })
+        let (sent, cover) = (self.to_phone.sent(now), &mut self.cover);
+        (&mut self.rtcp, Side { phone: &mut self.from_phone, cover, rtp: &self.rtp, sent, now })
     }
 
     fn key(&mut self, digit: char, now: Instant) {
@@ -303,21 +310,11 @@ impl Leg {
 }
 
 /// Nothing leaves in the clear where encryption was agreed on.
-fn sender(
-    rtp: &UdpSocket,
-    to: SocketAddr,
-    mut shield: Option<&mut Shield>,
-    packets: &mut Packets,
-) -> impl FnMut(&[u8]) {
+fn sender(rtp: &UdpSocket, to: SocketAddr, cover: &mut Cover, packets: &mut Packets) -> impl FnMut(&[u8]) {
     move |packet| {
-        packets.sent(packet);
-        match &mut shield {
-            None => _ = rtp.send_to(packet, to),
-            Some(shield) => {
-                if let Some(packet) = shield.protect(packet) {
-                    _ = rtp.send_to(packet.as_ref(), to);
-                }
-            }
+        if let Some(sealed) = cover.seal(packet) {
+            packets.sent(packet);
+            _ = rtp.send_to(sealed.as_ref(), to);
         }
     }
 }

@@ -21,6 +21,7 @@ use crate::gateway::Gateway;
 use leg::Leg;
 use livekit::protocol::DataPacket;
 use livekit::{Certificate, Connect, DisconnectReason, JoinOptions, RoomError, RoomEvent, SignalEvent};
+use media::dtls::Identity;
 use media::phone::{MediaTimeouts, SourcePolicy};
 use media::sdp::Negotiated;
 use media::sound::Sound;
@@ -51,6 +52,8 @@ pub struct NewLeg {
     /// Left out, the leg waits for [`LegHandle::join`].
     pub options: Option<JoinOptions>,
     pub certificate: Certificate,
+    /// Towards the phone.
+    pub identity: Identity,
     pub timeouts: MediaTimeouts,
     pub source: SourcePolicy,
     pub events: UnboundedSender<LegMediaEvent>,
@@ -73,8 +76,9 @@ impl NewLeg {
             first: seconds(gateway.config.rtp.media_timeout_initial_s),
             later: timeout.unwrap_or(seconds(gateway.config.rtp.media_timeout_s)),
         };
-        let (certificate, source) = (gateway.certificate.clone(), SourcePolicy::Peer(peer));
-        NewLeg { phone, room_socket, options, certificate, timeouts, source, events }
+        let (certificate, identity) = (gateway.certificate.clone(), gateway.identity.clone());
+        let source = SourcePolicy::Peer(peer);
+        NewLeg { phone, room_socket, options, certificate, identity, timeouts, source, events }
     }
 }
 

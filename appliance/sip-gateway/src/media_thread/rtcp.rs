@@ -3,9 +3,9 @@
 //! What they say is decided in `media::rtcp`, whose count in `media::phone`. They go with the thread's sweep like all
 //! else, and leave no more in the clear than the audio does.
 
+use media::cover::Cover;
 use media::phone::FromPhone;
 use media::rtcp::{Compound, Identity, NtpClock, Reports, Sent};
-use media::srtp::Shield;
 use std::net::{SocketAddr, UdpSocket};
 use std::time::{Instant, SystemTime};
 
@@ -18,7 +18,7 @@ pub struct Rtcp {
 /// What a report needs to know of its leg.
 pub struct Side<'a> {
     pub phone: &'a mut FromPhone,
-    pub shield: Option<&'a mut Shield>,
+    pub cover: &'a mut Cover,
     pub rtp: &'a UdpSocket,
     /// Our stream so far.
     pub sent: Sent,
@@ -65,14 +65,8 @@ impl Rtcp {
 
     /// Takes a datagram; `at_rtp`: it came to the port of RTP. What is not the phone's, or is no report, is nothing.
     pub fn handle(&mut self, datagram: &[u8], from: SocketAddr, at_rtp: bool, side: Side<'_>) {
-        let opened = match side.shield {
-            None => None,
-            Some(shield) => match shield.open_reports(datagram) {
-                Some(opened) => Some(opened),
-                None => return,
-            },
-        };
-        let Ok(compound) = Compound::parse(opened.as_ref().map_or(datagram, AsRef::as_ref)) else { return };
+        let Some(opened) = side.cover.open_reports(datagram) else { return };
+        let Ok(compound) = Compound::parse(opened.as_ref()) else { return };
         if side.phone.accepts_report(&compound, from, at_rtp, side.now) {
             self.reports.heard(&compound, side.sent.packets, side.now);
         }
@@ -81,13 +75,8 @@ impl Rtcp {
     fn send(&self, compound: &[u8], side: Side<'_>) {
         let Some((to, by_rtp)) = side.phone.report_destination() else { return };
         let socket = if by_rtp { side.rtp } else { &self.socket };
-        match side.shield {
-            None => _ = socket.send_to(compound, to),
-            Some(shield) => {
-                if let Some(sealed) = shield.protect_reports(compound) {
-                    _ = socket.send_to(sealed.as_ref(), to);
-                }
-            }
+        if let Some(sealed) = side.cover.seal_reports(compound) {
+            _ = socket.send_to(sealed.as_ref(), to);
         }
     }
 }

@@ -1,14 +1,19 @@
 use super::*;
 use livekit::{PublishTrack, RoomCodec};
 use media::codec::PhoneCodec;
+use media::cover::{Cover, Secrecy};
+use media::dtls::{Handshake, Identity, Peer, is_dtls};
 use media::dtmf::{Event, Keys};
 use media::rtcp::{Block, Compound, Outgoing, Part};
 use media::rtp::{Header, Packet};
 use media::sdp::RtcpPath;
+use media::srtp;
 use std::net::SocketAddr;
 use std::sync::LazyLock;
+use std::time::Instant;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
+static IDENTITY: LazyLock<Identity> = LazyLock::new(|| Identity::generate().unwrap());
 static CERTIFICATE: LazyLock<Certificate> = LazyLock::new(|| Certificate::generate().unwrap());
 
 /// A phone with a real socket, at a leg whose room is never reached.
@@ -61,6 +66,7 @@ impl Phone {
             room_socket: loopback(),
             options,
             certificate: CERTIFICATE.clone(),
+            identity: IDENTITY.clone(),
             timeouts,
             source: SourcePolicy::default(),
             events: report,
@@ -264,6 +270,58 @@ fn a_leg_reports_what_it_hears_and_learns_how_it_is_heard() {
     assert_eq!(goodbye, [ours]);
 }
 
+/// Until there are keys; nothing but records of the handshake may come before them.
+fn shake_hands(phone: &Phone, mut handshake: Handshake) -> srtp::Keys {
+    let mut buffer = [0; 2048];
+    let mut send = |record: &[u8]| _ = phone.socket.send_to(record, phone.gateway).unwrap();
+    handshake.tick(Instant::now(), &mut send).unwrap();
+    loop {
+        let length = phone.socket.recv(&mut buffer).unwrap();
+        assert!(is_dtls(&buffer[..length]), "sound without keys");
+        if let Some(keys) = handshake.record(&buffer[..length], Instant::now(), &mut send).unwrap() {
+            return keys;
+        }
+    }
+}
+
+#[test]
+fn a_leg_speaks_and_hears_only_with_the_keys_that_a_handshake_finds() {
+    let mut phone = Phone::new(MediaTimeouts::default());
+    let own = Identity::generate().unwrap();
+    let ours = Peer { fingerprint: own.fingerprint(), we_begin: false };
+    phone.leg().negotiated(Negotiated { srtp: Some(Secrecy::Handshake(ours)), ..phone.agreed() });
+    phone.send(0, &[0xFF; 160]); // in the clear: not heard
+    let theirs = Peer { fingerprint: IDENTITY.fingerprint(), we_begin: true };
+    let keys = shake_hands(&phone, Handshake::new(&own, theirs, Instant::now()));
+    let (mut cover, mut buffer) = (Cover::default(), [0; 2048]);
+    cover.renew(Some(keys));
+    let heard =
+        std::iter::repeat_with(|| phone.socket.recv(&mut buffer).map(|length| buffer[..length].to_vec()).unwrap())
+            .find_map(|packet| Some(cover.open(&packet)?.as_ref().to_vec()))
+            .unwrap();
+    assert_eq!(Packet::parse(&heard).unwrap().header.payload_type, 0);
+    let mut packet = Vec::new();
+    Header { marker: false, payload_type: 0, sequence: 9, timestamp: 1440, ssrc: 3 }.write(&[0xFF; 160], &mut packet);
+    let sealed = cover.seal(&packet).unwrap().as_ref().to_vec();
+    phone.socket.send_to(&sealed, phone.gateway).unwrap();
+    phone.wait_for(|event| matches!(event, LegMediaEvent::FirstRtp).then_some(()));
+    phone.leg().leave(DisconnectReason::ClientInitiated);
+    let stats =
+        phone.wait_for(|event| if let LegMediaEvent::Stats(stats) = event { Some(stats.clone()) } else { None });
+    assert_eq!(stats.packets_in, 1, "what came in the clear does not count");
+}
+
+#[test]
+fn a_phone_with_another_certificate_than_promised_is_not_spoken_to() {
+    let mut phone = Phone::new(MediaTimeouts::default());
+    let (own, other) = (Identity::generate().unwrap(), Identity::generate().unwrap());
+    let promised = Peer { fingerprint: other.fingerprint(), we_begin: false };
+    phone.leg().negotiated(Negotiated { srtp: Some(Secrecy::Handshake(promised)), ..phone.agreed() });
+    let theirs = Peer { fingerprint: IDENTITY.fingerprint(), we_begin: true };
+    shake_hands(&phone, Handshake::new(&own, theirs, Instant::now()));
+    phone.wait_for(|event| matches!(event, LegMediaEvent::MediaTimeout).then_some(()));
+}
+
 #[test]
 fn reports_share_the_port_of_audio_where_that_was_agreed_on() {
     let phone = Phone::new(MediaTimeouts::default());
@@ -291,6 +349,7 @@ fn a_leg_that_cannot_be_made_says_so_and_ends() {
         room_socket: UdpSocket::bind("0.0.0.0:0").unwrap(),
         options: Some(options()),
         certificate: CERTIFICATE.clone(),
+        identity: IDENTITY.clone(),
         timeouts: MediaTimeouts::default(),
         source: SourcePolicy::default(),
         events: report,

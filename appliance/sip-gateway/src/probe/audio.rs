@@ -8,10 +8,10 @@ use crate::{
 };
 use media::{
     codec::{Codec, FRAME, FRAME_TIME, G711, PhoneCodec, RATE},
+    cover::{Cover, Secrecy},
     phone::{FromPhone, Heard, MediaTimeouts, PhoneAudio, SourcePolicy, StreamStart, ToPhone},
     playout::RoomPacket,
     sdp::Negotiated,
-    srtp::Shield,
     tone_code::ToneCode,
 };
 use std::{
@@ -34,7 +34,7 @@ pub struct Line {
     pub port: Port,
     from: FromPhone,
     to: ToPhone,
-    shield: Option<Shield>,
+    cover: Cover,
     codec: G711,
     track: Arc<str>,
     sequence: u64,
@@ -66,7 +66,7 @@ impl Line {
             port,
             from: FromPhone::new(SourcePolicy::Peer(peer), MediaTimeouts::default()),
             to: ToPhone::new(start),
-            shield: None,
+            cover: Cover::default(),
             codec: G711::Pcmu,
             track: "probe".into(),
             sequence: 0,
@@ -81,7 +81,11 @@ impl Line {
         }
         self.from.negotiated(agreed, now);
         self.to.negotiated(agreed, now);
-        self.shield = Shield::renewed(self.shield.take(), agreed.srtp.clone());
+        match &agreed.srtp {
+            Some(Secrecy::Told(keys)) => self.cover.renew(Some(keys.clone())),
+            Some(Secrecy::Handshake(_)) => self.cover = Cover::Waiting, // never offered
+            None => self.cover.renew(None),
+        }
     }
 
     pub fn heard(&self) -> &Heap {
@@ -128,25 +132,15 @@ impl Line {
 
     /// Nothing leaves in the clear where encryption was agreed on; a lost packet is only lost.
     async fn send(&mut self, packet: &[u8], to: SocketAddr) {
-        let Some(shield) = &mut self.shield else {
-            self.socket.send_to(packet, to).await.ok();
-            return;
-        };
-        if let Some(sealed) = shield.protect(packet) {
+        if let Some(sealed) = self.cover.seal(packet) {
             self.socket.send_to(sealed.as_ref(), to).await.ok();
         }
     }
 
     fn hear(&mut self, datagram: &[u8], from: SocketAddr) {
         self.heard.sources.insert(from);
-        let opened = match &mut self.shield {
-            None => None,
-            Some(shield) => match shield.open(datagram) {
-                Some(opened) => Some(opened),
-                None => return,
-            },
-        };
-        match self.from.datagram(opened.as_ref().map_or(datagram, AsRef::as_ref), from, Instant::now()) {
+        let Some(opened) = self.cover.open(datagram) else { return };
+        match self.from.datagram(opened.as_ref(), from, Instant::now()) {
             Heard::Audio(PhoneAudio { codec: PhoneCodec::G711(law), payload, .. }) => self.heard.take(law, payload),
             Heard::Key(digit) => self.heard.keys.push(digit),
             Heard::Audio(_) | Heard::Nothing => {}

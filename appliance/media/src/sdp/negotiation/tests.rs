@@ -1,4 +1,7 @@
 use super::*;
+use crate::dtls::Fingerprint;
+use crate::sdp::Encryption;
+use crate::srtp::{Key, Keys, Suite};
 use proptest::prelude::*;
 
 fn session() -> MediaSession {
@@ -31,6 +34,7 @@ fn pcma_can_be_configured_to_come_first() {
         address: "192.0.2.1:10000".parse().unwrap(),
         codecs: vec![PhoneCodec::PCMA, PhoneCodec::PCMU],
         encryption: Encryption::Off,
+        fingerprint: None,
     };
     let (agreed, _) = MediaSession::new(local, 1).answer(offer("0 8", "").as_bytes()).unwrap();
     assert_eq!((agreed.codec, agreed.dtmf_payload_type), (PhoneCodec::PCMA, None));
@@ -250,6 +254,11 @@ fn keys() -> Vec<Key> {
     Encryption::keys(|secret| secret.fill(7))
 }
 
+fn told(agreed: &Negotiated) -> &Keys {
+    let Some(Secrecy::Told(keys)) = &agreed.srtp else { panic!("{:?}", agreed.srtp) };
+    keys
+}
+
 fn secured(text: &str) -> String {
     text.replace("RTP/AVP", "RTP/SAVP")
 }
@@ -262,7 +271,7 @@ fn an_encrypted_offer_is_answered_with_our_key_under_its_tag() {
         assert!(answer.contains("m=audio 10000 RTP/SAVP 0\r\n"), "{answer}");
         assert!(answer.contains("a=crypto:4 AES_CM_128_HMAC_SHA1_80 inline:BwcHBwcH"), "{answer}");
         assert_eq!(answer.matches("a=crypto").count(), 1);
-        assert_eq!(agreed.srtp.unwrap().theirs.secret()[..4], *b"wDfv");
+        assert_eq!(told(&agreed).theirs.secret()[..4], *b"wDfv");
     }
 }
 
@@ -300,7 +309,7 @@ fn we_offer_a_key_for_every_suite_and_the_answer_chooses() {
         assert!(said.contains(&format!("m=audio 10000 {protocol} ")), "{said}");
         assert_eq!(said.matches("a=crypto:").count(), Suite::ALL.len());
         let agreed = session.apply_answer(secured(&offer("0", CRYPTO)).as_bytes()).unwrap();
-        assert_eq!(agreed.srtp.unwrap().ours.suite(), Suite::AesCm128HmacSha1_80);
+        assert_eq!(told(&agreed).ours.suite(), Suite::AesCm128HmacSha1_80);
         assert!(String::from_utf8(session.offer()).unwrap().contains("RTP/SAVP"), "once encrypted, always encrypted");
     }
 }
@@ -350,4 +359,83 @@ fn a_shared_port_is_offered_again_only_where_it_was_agreed_on_and_ends_when_the_
     assert_eq!(offered("a=rtcp-mux\r\n", &mut session), (true, Some(RtcpPath::Muxed)));
     assert_eq!(offered("", &mut session), (true, apart));
     assert_eq!(offered("", &mut session), (false, apart));
+}
+
+fn fingerprint(octet: &str) -> Fingerprint {
+    Fingerprint::parse(&format!("sha-256 {}", vec![octet; 32].join(":"))).unwrap()
+}
+
+/// With a certificate, so that keys may also come by a handshake.
+fn certified(encryption: Encryption) -> MediaSession {
+    let local = LocalMedia::new("192.0.2.1:10000".parse().unwrap());
+    MediaSession::new(LocalMedia { encryption, fingerprint: Some(fingerprint("0A")), ..local }, 77)
+}
+
+fn by_handshake(setup: &str) -> String {
+    let lines = format!("a=fingerprint:{}\r\na=setup:{setup}\r\n", fingerprint("BB").value());
+    offer("0", &lines).replace("RTP/AVP", "UDP/TLS/RTP/SAVP")
+}
+
+#[test]
+fn a_phone_that_wants_a_handshake_gets_one_and_begins_it_unless_it_only_waits() {
+    for encryption in [Encryption::Allowed(keys()), Encryption::Required(keys())] {
+        for (setup, ours, we_begin) in
+            [("actpass", "passive", false), ("active", "passive", false), ("passive", "active", true)]
+        {
+            let (agreed, answer) = certified(encryption.clone()).answer(by_handshake(setup).as_bytes()).unwrap();
+            let answer = String::from_utf8(answer).unwrap();
+            assert_eq!(agreed.srtp, Some(Secrecy::Handshake(Peer { fingerprint: fingerprint("BB"), we_begin })));
+            assert!(
+                answer.contains("m=audio 10000 UDP/TLS/RTP/SAVP 0\r\n") && !answer.contains("a=crypto"),
+                "{answer}"
+            );
+            assert!(answer.contains(&format!("{}\r\na=setup:{ours}\r\n", fingerprint("0A").value())), "{answer}");
+        }
+    }
+}
+
+#[test]
+fn a_handshake_is_refused_where_encryption_is_off_and_in_vain_without_a_certificate() {
+    let refused = |mut session: MediaSession, text: &str| session.answer(text.as_bytes()).unwrap_err();
+    assert_eq!(refused(certified(Encryption::Off), &by_handshake("actpass")), SdpError::NotEncrypted);
+    assert_eq!(refused(with(Encryption::Required(keys())), &by_handshake("actpass")), SdpError::NotEncrypted);
+    let nameless = by_handshake("actpass").replace("sha-256", "sha-1");
+    assert_eq!(refused(certified(Encryption::Allowed(keys())), &nameless), SdpError::NotEncrypted);
+    let keyed_only = by_handshake("later") + CRYPTO;
+    assert_eq!(refused(certified(Encryption::Allowed(keys())), &keyed_only), SdpError::NotEncrypted);
+}
+
+#[test]
+fn keys_that_are_told_are_preferred_to_a_handshake() {
+    let text = by_handshake("actpass").replace("UDP/TLS/RTP/SAVP", "RTP/SAVP") + CRYPTO;
+    let (agreed, answer) = certified(Encryption::Allowed(keys())).answer(text.as_bytes()).unwrap();
+    assert_eq!(told(&agreed).ours.suite(), Suite::AesCm128HmacSha1_80);
+    assert!(!String::from_utf8(answer).unwrap().contains("a=fingerprint"));
+}
+
+#[test]
+fn a_handshake_is_never_proposed_and_stays_once_it_was_agreed_on() {
+    let mut session = certified(Encryption::Allowed(keys()));
+    assert!(!String::from_utf8(session.offer_secured()).unwrap().contains("a=fingerprint"));
+    session.answer(by_handshake("actpass").as_bytes()).unwrap();
+    let again = String::from_utf8(session.offer()).unwrap();
+    assert!(again.contains("UDP/TLS/RTP/SAVP ") && again.contains("a=setup:actpass\r\n"), "{again}");
+    assert!(!again.contains("a=crypto"), "{again}");
+    let agreed = session.apply_answer(by_handshake("active").as_bytes()).unwrap();
+    assert!(matches!(agreed.srtp, Some(Secrecy::Handshake(Peer { we_begin: false, .. }))));
+}
+
+#[test]
+fn a_plain_offer_with_a_fingerprint_is_a_plain_one() {
+    let text = by_handshake("actpass").replace("UDP/TLS/RTP/SAVP", "RTP/AVP");
+    assert_eq!(certified(Encryption::Allowed(keys())).answer(text.as_bytes()).unwrap().0.srtp, None);
+}
+
+#[test]
+fn reports_have_no_port_of_their_own_where_a_handshake_finds_the_keys_of_one_port() {
+    let (agreed, _) = certified(Encryption::Allowed(keys())).answer(by_handshake("active").as_bytes()).unwrap();
+    assert_eq!(agreed.rtcp, None);
+    let muxed = by_handshake("active") + "a=rtcp-mux\r\n";
+    let (agreed, _) = certified(Encryption::Allowed(keys())).answer(muxed.as_bytes()).unwrap();
+    assert_eq!(agreed.rtcp, Some(RtcpPath::Muxed));
 }

@@ -91,7 +91,7 @@ impl Leg {
         let Some(to) = self.from_phone.destination() else { return };
         let codec = room_codec(packet.codec);
         let room = RoomPacket { codec, sequence: packet.seq, timestamp: packet.rtp_time, payload: packet.payload };
-        let mut send = sender(&self.rtp, to, self.shield.as_mut(), &mut self.packets);
+        let mut send = sender(&self.rtp, to, &mut self.cover, &mut self.packets);
         self.to_phone.room_packet(&packet.track_sid, room, now, &mut send);
     }
 
