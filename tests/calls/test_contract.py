@@ -7,7 +7,7 @@ from boxkit import eventually
 from livekit import api, rtc
 from phone import Phone
 from room import Guest
-from tones import share
+from tones import keys, share
 from trunks import LiveKitSip
 
 
@@ -135,6 +135,29 @@ async def test_digits_told_by_info_reach_the_room_but_not_beside_those_by_rtp(bo
             assert await call.tell("7") == 200, "the same key once more, by a phone that tells both ways"
             await call.press("8")
             await eventually(lambda: guest.digits == "5#78", why=lambda: f"digits in the room: {guest.digits}")
+
+
+async def test_digits_that_a_phone_without_events_sounds_reach_the_room(box):
+    async with LiveKitSip(box) as sip, Phone(events=False) as phone:
+        number, _ = await sip.inbound(f"tones-{sip.tag}")
+        async with Guest.invited(box, f"tones-{sip.tag}") as guest:
+            await guest.speak(700)
+            call = await phone.call(number, box.sip)
+            await eventually(hears(call.media, 700), why="audio flows")
+            await call.media.play(keys("1590#*").tolist())
+            await eventually(lambda: guest.digits == "1590#*", why=lambda: f"digits in the room: {guest.digits}")
+
+
+async def test_tones_of_a_phone_with_events_are_sound_and_no_digits(box):
+    async with LiveKitSip(box) as sip, Phone() as phone:
+        number, _ = await sip.inbound(f"sound-{sip.tag}")
+        async with Guest.invited(box, f"sound-{sip.tag}") as guest:
+            await guest.speak(700)
+            call = await phone.call(number, box.sip)
+            await eventually(hears(call.media, 700), why="audio flows")
+            await call.media.play(keys("159").tolist())
+            await call.press("7")
+            await eventually(lambda: guest.digits == "7", why=lambda: f"digits in the room: {guest.digits}")
 
 
 async def test_an_outbound_call_carries_audio_both_ways(box):

@@ -28,9 +28,9 @@ class Phone(asyncio.DatagramProtocol):
     `attributes` are more lines of its offers, such as "rtcp-mux".
     """
 
-    def __init__(self, user="+31612345678", password=None, host="127.0.0.1", transport="udp", laws=("PCMU", "PCMA"), attributes=()):
+    def __init__(self, user="+31612345678", password=None, host="127.0.0.1", transport="udp", laws=("PCMU", "PCMA"), attributes=(), events=True):
         self.user, self.password, self.host, self.kind = user, password, host, transport
-        self.laws = [LAWS[name] for name in laws]
+        self.laws, self.events = [LAWS[name] for name in laws], events
         self.attributes = attributes
         self.calls, self.requests = {}, []
         self.taken = asyncio.Queue()
@@ -437,10 +437,11 @@ class Call:
     def offer(self, direction):
         self.version += 1
         laws, digit = self.phone.laws, self.media.digit_type
+        numbers = [law.number for law in laws] + [digit] * self.phone.events
         lines = ["v=0", f"o=- 4711 {self.version} IN IP4 {self.phone.host}", "s=-", f"c=IN IP4 {self.phone.host}", "t=0 0",
-                 f"m=audio {self.media.port} RTP/AVP {' '.join(str(law.number) for law in laws)} {digit}",
+                 f"m=audio {self.media.port} RTP/AVP {' '.join(map(str, numbers))}",
                  *(f"a=rtpmap:{law.number} {law.name}/8000" for law in laws),
-                 f"a=rtpmap:{digit} telephone-event/8000", f"a=fmtp:{digit} 0-15", "a=ptime:20", f"a={direction}",
+                 *[f"a=rtpmap:{digit} telephone-event/8000", f"a=fmtp:{digit} 0-15"] * self.phone.events, "a=ptime:20", f"a={direction}",
                  *(f"a={attribute}" for attribute in self.phone.attributes), ""]
         return "\r\n".join(lines)
 

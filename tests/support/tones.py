@@ -13,6 +13,15 @@ def sine(hz, seconds, rate=8000, level=8000):
     return (level * np.sin(2 * np.pi * hz * np.arange(int(seconds * rate)) / rate)).astype(np.int16)
 
 
+def keys(digits, rate=8000, length=0.08, pause=0.08, level=6000):
+    """The tones of a telephone's keys (ITU-T Q.23), one after the other."""
+    pad, low, high = "123A456B789C*0#D", (697, 770, 852, 941), (1209, 1336, 1477, 1633)
+    sounds = [np.zeros(int(pause * rate), dtype=np.int16)]
+    for at in map(pad.index, digits):
+        sounds += [sine(low[at // 4], length, rate, level) + sine(high[at % 4], length, rate, level), sounds[0]]
+    return np.concatenate(sounds)
+
+
 def level_db(samples):
     """RMS level relative to full scale; a full-scale sine is -3 dB."""
     samples = np.asarray(samples, dtype=float)

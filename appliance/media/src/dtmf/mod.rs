@@ -2,12 +2,14 @@
 //!
 //! [`Keys`] reads events and [`Presses`] makes them. Both work on payloads; the RTP header around
 //! them belongs to the audio stream, whose sequence numbers, timestamps and SSRC events share.
-//! [`digit_of_info`] reads what some phones tell by SIP INFO instead.
+//! [`digit_of_info`] reads what some phones tell by SIP INFO instead, [`InBand`] hears the tones of those that tell nothing.
 
+mod in_band;
 mod info;
 mod keys;
 mod presses;
 
+pub use in_band::InBand;
 pub use info::digit_of_info;
 pub use keys::Keys;
 pub use presses::{Press, Presses};

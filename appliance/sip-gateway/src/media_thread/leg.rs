@@ -12,11 +12,11 @@ use super::rtcp::{Rtcp, Side};
 use super::stats;
 use super::{AddError, LegMediaEvent, LegOrder, NewLeg};
 use livekit::{Certificate, Disconnect, Output, RoomEvent, RoomSession};
-use media::codec::{Codec, G711, PhoneCodec};
+use media::codec::{Codec, G711, LONGEST_PACKET, PhoneCodec};
 use media::cover::Cover;
 use media::dtls::{Handshake, Identity, is_dtls};
-use media::dtmf::event_of;
-use media::phone::{FromPhone, Heard, StreamStart, ToPhone, ToRoom};
+use media::dtmf::{InBand, event_of};
+use media::phone::{FromPhone, Heard, PhoneAudio, StreamStart, ToPhone, ToRoom};
 use media::rtcp::is_rtcp;
 use media::sdp::Negotiated;
 use room::publish;
@@ -56,6 +56,8 @@ pub struct Leg {
     /// What was agreed on last.
     codec: Option<PhoneCodec>,
     keys_by_rtp: bool,
+    /// For a phone that agreed to no events, until it tells a key otherwise.
+    in_band: Option<InBand>,
     packets: Packets,
     timed_out: bool,
     watch_at: Instant,
@@ -89,6 +91,7 @@ impl Leg {
             rtcp: Rtcp::new(new.phone.rtcp, start.ssrc, now),
             codec: None,
             keys_by_rtp: false,
+            in_band: None,
             packets: Packets::default(),
             timed_out: false,
             watch_at: now + WATCH,
@@ -127,7 +130,10 @@ impl Leg {
             LegOrder::Play(sound) => self.to_phone.play(sound, now),
             LegOrder::Tone(sound) => self.tone = Some(RoomTone::new(sound, now)),
             // A phone that tells its keys both ways is heard once.
-            LegOrder::Told(digit) if !self.keys_by_rtp => self.key(digit, now),
+            LegOrder::Told(digit) if !self.keys_by_rtp => {
+                self.in_band = None;
+                self.key(digit, now);
+            }
             LegOrder::Told(_) => {}
             LegOrder::Attributes(attributes) => self.in_room(|room| room.set_attributes(attributes)),
             LegOrder::Packet(packet) => self.in_room(|room| {
@@ -162,10 +168,12 @@ impl Leg {
         match self.from_phone.datagram(datagram, from, now) {
             Heard::Nothing => {}
             Heard::Audio(audio) => {
+                let keys = self.in_band.as_mut().map(|ear| tones_in(ear, &audio)).unwrap_or_default();
                 if let Some(session) = &mut self.session {
                     publish(&mut self.to_room, session, &audio, now);
                     self.flush(now);
                 }
+                keys.chars().for_each(|digit| self.key(digit, now));
             }
             Heard::Key(digit) => {
                 self.keys_by_rtp = true;
@@ -263,6 +271,8 @@ impl Leg {
         self.to_phone.negotiated(agreed, now);
         self.packets.negotiated(agreed);
         self.agree_on_secrecy(agreed.srtp.as_ref(), now);
+        let told = agreed.dtmf_payload_type.is_some() || self.keys_by_rtp;
+        self.in_band = self.in_band.take().or_else(|| Some(InBand::default())).filter(|_| !told);
         self.rtcp.begin(now);
         self.codec = Some(agreed.codec);
         self.timed_out = false;
@@ -307,6 +317,16 @@ impl Leg {
     fn report(&self, event: LegMediaEvent) {
         let _ = self.events.send(event);
     }
+}
+
+/// The keys that a phone says with its own voice. G.722 is for phones that know better.
+fn tones_in(ear: &mut InBand, audio: &PhoneAudio<'_>) -> String {
+    let (mut pcm, mut keys) = ([0; LONGEST_PACKET], String::new());
+    if let PhoneCodec::G711(law) = audio.codec {
+        let length = law.decode(audio.payload, &mut pcm);
+        ear.hear(&pcm[..length], &mut |key| keys.push(key));
+    }
+    keys
 }
 
 /// Nothing leaves in the clear where encryption was agreed on.
