@@ -253,9 +253,12 @@ fn a_leg_reports_what_it_hears_and_learns_how_it_is_heard() {
     });
     assert_eq!(far_end.map(|far| far.lost), Some(2));
     phone.leg().leave(DisconnectReason::ClientInitiated);
-    let length = phone.reports.recv(&mut buffer).unwrap();
-    let last = Compound::parse(&buffer[..length]).unwrap().parts.pop();
-    assert!(matches!(&last, Some(Part::Goodbye(bye)) if bye.sources().eq([ours])), "{last:?}");
+    let compounds = std::iter::repeat_with(|| {
+        let length = phone.reports.recv(&mut buffer).unwrap();
+        Compound::parse(&buffer[..length]).unwrap()
+    });
+    let goodbye = compounds.map(|mut compound| compound.parts.pop()).find(|last| matches!(last, Some(Part::Goodbye(_))));
+    assert!(matches!(&goodbye, Some(Some(Part::Goodbye(bye))) if bye.sources().eq([ours])), "{goodbye:?}");
 }
 
 #[test]

@@ -140,6 +140,12 @@ impl Bench {
         let sample = text.lines().find(|line| !line.starts_with('#') && line.contains(name))?;
         sample.rsplit(' ').next()?.parse().ok()
     }
+
+    /// Asks for a figure until it is this one.
+    pub async fn reaches(&self, name: &str, wanted: f64) {
+        let asked = async { while self.figure(name).await != Some(wanted) {} };
+        timeout(LIMIT, asked).await.unwrap_or_else(|_| panic!("{name} is not {wanted}"));
+    }
 }
 
 /// Status and body.
