@@ -51,9 +51,14 @@ def livekit_sip():
                 program.wait()
 
 
+def udp_ports():
+    """Those of IPv4 on this machine that somebody holds, one for each socket."""
+    return [int(line.split()[1].rpartition(":")[2], 16) for line in Path("/proc/net/udp").read_text().splitlines()[1:]]
+
+
 def answers(sip):
     """Is there somebody on this UDP port?"""
-    return any(line.split()[1].endswith(f":{sip[1]:04X}") for line in Path("/proc/net/udp").read_text().splitlines()[1:])
+    return sip[1] in udp_ports()
 
 
 def chosen():

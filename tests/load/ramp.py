@@ -9,7 +9,6 @@ import asyncio
 import math
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -17,13 +16,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 
-import callers  # noqa: E402  (the path comes first)
-import engines  # noqa: E402
-from boxkit import free_port  # noqa: E402
+import engines  # noqa: E402  (the path comes first)
+from dialer import RATE, Dialer  # noqa: E402
 from trunks import LiveKitSip  # noqa: E402
 
-SCENARIO = Path(__file__).resolve().with_name("pair.xml")
-SECONDS, RATE = 30, 10
+SECONDS = 30
 STEPS = (10, 20, 30, 40, 50, 60, 70, 80, 90, 100)
 TICKS = os.sysconf("SC_CLK_TCK")
 HEAD = ("calls", "up", "gw ms/s", "lk ms/s", "gw MB", "180 p50", "p95", "200 p50", "p95", "delay p50", "p95", "loss %", "MOS", "bench %")
@@ -57,52 +54,19 @@ class Step:
         self.count, self.rings, self.answers = count, [], []
 
     async def run(self, engine, folder):
-        self.callers = await callers.open_callers(self.count)
         async with LiveKitSip(engine.box) as sip:
-            numbers = [(await sip.inbound(f"bench-{sip.tag}-{pair}"))[0] for pair in range((self.count + 1) // 2)]
-            rows = [f"{numbers[n // 2]};{caller.port};+3161{n:07};" for n, caller in enumerate(self.callers)]
-            (folder / "callers.csv").write_text("SEQUENTIAL\n" + "\n".join(rows) + "\n")
+            dialer = await Dialer.made(engine.box, sip, self.count, folder)
+            self.callers = dialer.callers
             pids = engine.pids()
             before = [cpu_seconds(pid) for pid in pids.values()] + [time.process_time(), time.monotonic()]
-            await self._calls(engine, folder)
+            await dialer.place(self.count, SECONDS, self._answered)
             after = [cpu_seconds(pid) for pid in pids.values()] + [time.process_time(), time.monotonic()]
         self.gateway, self.livekit, self.own, self.wall = (b - a for a, b in zip(before, after))
         self.memory = rss_mb(pids["gateway"])
-        for caller in self.callers:
-            caller.transport.close()
+        dialer.close()
 
-    async def _calls(self, engine, folder):
-        process = subprocess.Popen(
-            ["sipp", "{}:{}".format(*engine.box.sip), "-sf", SCENARIO, "-inf", folder / "callers.csv", "-i", "127.0.0.1",
-             "-p", str(free_port()), "-m", str(self.count), "-l", str(self.count), "-r", str(RATE), "-d", str(SECONDS * 1000),
-             "-nostdin", "-trace_logs", "-log_file", folder / "answered.log", "-timeout", "180s"],
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=folder)
-        talk = asyncio.ensure_future(callers.talk(self.callers))
-        try:
-            await self._follow(folder / "answered.log", process)
-        finally:
-            talk.cancel()
-            if process.poll() is None:
-                process.kill()
-                process.wait()
-
-    async def _follow(self, log, process):
-        """sipp's log has a line per answered call: our port, the gateway's, and when it was dialled, rang and was answered."""
-        by_port = {caller.port: (n, caller) for n, caller in enumerate(self.callers)}
-        read = 0
-        while process.poll() is None:
-            text = log.read_text() if log.exists() else ""
-            whole = text[: text.rfind("\n") + 1]
-            for line in whole[read:].splitlines():
-                self._answered(by_port, line.split()[-8:])
-            read = len(whole)
-            await asyncio.sleep(0.05)
-
-    def _answered(self, by_port, words):
-        number, caller = by_port[int(words[0])]
-        caller.peer = ("127.0.0.1", int(words[1]))
-        dialled, rang, answered = (float(words[n]) + float(words[n + 1]) / 1e6 for n in (2, 4, 6))
-        if number % 2:  # the first of a pair also waits for the second
+    def _answered(self, place, dialled, rang, answered):
+        if place % 2:  # the first of a pair also waits for the second
             self.answers.append(1000 * (answered - dialled))
             self.rings += [1000 * (rang - dialled)] if rang else []
 

@@ -8,6 +8,7 @@ import asyncio
 import bisect
 import math
 import random
+import socket
 import struct
 import time
 
@@ -65,11 +66,38 @@ def sine(hz, seconds, level=8000, rate=RATE):
     return [int(level * math.sin(2 * math.pi * hz * n / rate)) for n in range(int(seconds * rate))]
 
 
-class Media(asyncio.DatagramProtocol):
-    """One audio stream of a call."""
+def udp(host, port):
+    """A socket of this machine."""
+    made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    try:
+        made.bind((host, port))
+    except BaseException:
+        made.close()
+        raise
+    return made
 
-    def __init__(self, host, law):
+
+async def open_pair(host, audio, reports, bind=udp):
+    """Two ports, one above the other, for these two protocols; returns their transports and the lower port."""
+    loop = asyncio.get_running_loop()
+    while True:
+        lower = bind(host, 0)
+        port = lower.getsockname()[1]
+        try:
+            upper = bind(host, port + 1)
+        except (OSError, OverflowError):
+            lower.close()  # somebody else has it
+            continue
+        pair = [(await loop.create_datagram_endpoint(lambda one=one: one, sock=sock))[0] for one, sock in ((audio, lower), (reports, upper))]
+        return *pair, port
+
+
+class Media(asyncio.DatagramProtocol):
+    """One audio stream of a call. `link` is a network on its way (`relay.Link`), `bind` makes its sockets."""
+
+    def __init__(self, host, law, link=None, bind=udp):
         self.host, self.law, self.digit_type = host, law, 101
+        self.link, self.bind = link, bind
         self.peer = None
         self.sends = True
         self.packets = 0
@@ -86,20 +114,14 @@ class Media(asyncio.DatagramProtocol):
 
     async def open(self):
         """Takes a port for audio and the one above it for reports."""
-        loop = asyncio.get_running_loop()
-        while True:
-            self.transport, _ = await loop.create_datagram_endpoint(lambda: self, local_addr=(self.host, 0))
-            self.port = self.transport.get_extra_info("sockname")[1]
-            try:
-                above = (self.host, self.port + 1)
-                self.reports.transport, _ = await loop.create_datagram_endpoint(lambda: self.reports, local_addr=above)
-                return self
-            except (OSError, OverflowError):
-                self.transport.close()  # somebody else has it
+        self.transport, self.reports.transport, self.port = await open_pair(self.host, self, self.reports, self.bind)
+        if self.link:
+            self.port = await self.link.open(self.host, self.port)
+        return self
 
     def start(self, peer):
         """Sends to `peer` from now on: what is played, silence otherwise."""
-        self.peer = peer
+        self.peer = self.link.towards(peer) if self.link else peer
         if self._task is None:
             self._task = asyncio.ensure_future(self._run())
 
@@ -108,6 +130,8 @@ class Media(asyncio.DatagramProtocol):
             self._task.cancel()
         self.transport.close()
         self.reports.transport.close()
+        if self.link:
+            self.link.close()
 
     # --- hearing ---------------------------------------------------------------------------------
 

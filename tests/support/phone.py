@@ -10,7 +10,7 @@ import re
 from urllib.parse import quote
 
 import digest
-from media import LAWS, PCMU, Media
+from media import LAWS, PCMU, Media, udp
 from sipmsg import Message, digest_fields, fresh, param, uri_of
 
 T1 = 0.5
@@ -26,12 +26,14 @@ class Phone(asyncio.DatagramProtocol):
     `refer` scripts a transfer: the code that REFER gets and the (delay, status line) of each NOTIFY.
     `says` are more headers of its INVITEs and of its 200.
     `attributes` are more lines of its offers, such as "rtcp-mux".
+    `link` is the network of its one call's audio (`relay.Link`), `bind` makes its UDP sockets.
     """
 
-    def __init__(self, user="+31612345678", password=None, host="127.0.0.1", transport="udp", laws=("PCMU", "PCMA"), attributes=(), events=True):
+    def __init__(self, user="+31612345678", password=None, host="127.0.0.1", transport="udp", laws=("PCMU", "PCMA"), attributes=(),
+                 events=True, link=None, bind=udp):
         self.user, self.password, self.host, self.kind = user, password, host, transport
         self.laws, self.events = [LAWS[name] for name in laws], events
-        self.attributes = attributes
+        self.attributes, self.link, self.bind = attributes, link, bind
         self.calls, self.requests = {}, []
         self.taken = asyncio.Queue()
         self.incoming, self.challenge, self.says = "answer", None, []
@@ -40,7 +42,7 @@ class Phone(asyncio.DatagramProtocol):
 
     async def __aenter__(self):
         loop = asyncio.get_running_loop()
-        self.udp, _ = await loop.create_datagram_endpoint(lambda: self, local_addr=(self.host, 0))
+        self.udp, _ = await loop.create_datagram_endpoint(lambda: self, sock=self.bind(self.host, 0))
         self.port = self.udp.get_extra_info("sockname")[1]
         return self
 
@@ -243,7 +245,7 @@ class Call:
     def __init__(self, phone, peer):
         self.phone, self.peer = phone, peer
         self.tag, self.cseq, self.acks, self.routes = fresh("p"), 1, {}, []
-        self.media = Media(phone.host, phone.laws[0])
+        self.media = Media(phone.host, phone.laws[0], phone.link, phone.bind)
         self.final = asyncio.get_running_loop().create_future()
         self.ringing, self.ended = asyncio.Event(), asyncio.Event()
         self.provisional, self.refers, self.notified, self.answer_message = [], [], [], None

@@ -60,6 +60,13 @@ def share(samples, hz, rate):
     return tone / (tone + rest + 1e-9)
 
 
+def filled(samples, hz, rate, step=0.02):
+    """Share of the windows of which most is this tone, 0 to 1."""
+    size = int(step * rate)
+    parts = [samples[n : n + size] for n in range(0, len(samples) - size + 1, size)]
+    return sum(level_db(part) > -50 and share(part, hz, rate) > 0.8 for part in parts) / max(1, len(parts))
+
+
 @dataclass
 class Run:
     """One tone: which, from when, for how long, how loud."""

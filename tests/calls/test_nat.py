@@ -1,0 +1,94 @@
+"""Does a phone behind a NAT, which tells everybody its private address, call and get called?"""
+
+import asyncio
+import random
+
+import pytest
+from boxkit import Box
+from nat import INSIDE, Nat, missing
+from phone import Phone
+from test_phones import assert_both_hear, contacts, registered
+
+WHY_NOT = missing()
+pytestmark = pytest.mark.skipif(bool(WHY_NOT), reason=str(WHY_NOT))
+
+
+@pytest.fixture(scope="module")
+def nat():
+    with Nat() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def box(nat):
+    """Its gateway listens where the router can reach it, and not on loopback."""
+    with Box("--without", "sip-gateway") as running:
+        port, file = running.sip[1], running.data / "config" / "sip-gateway.toml"
+        text = file.read_text()
+        for old, new in [(f'listen = "127.0.0.1:{port}"', f'listen = "{nat.box}:{port}"'), ('ip = "127.0.0.1"', f'ip = "{nat.box}"'),
+                         ('"127.0.0.0/8"', '"198.18.0.0/15"')]:
+            assert text.count(old) == 1, f"{old} in {text}"
+            text = text.replace(old, new)
+        file.write_text(text)
+        running.sip = (nat.box, port)
+        running.release("sip-gateway")
+        yield running
+
+
+def behind(nat, **account):
+    return Phone(host=INSIDE, bind=nat.bind, **account)
+
+
+def outside(nat, **account):
+    return Phone(host=nat.box, **account)
+
+
+def account():
+    return {"user": f"desk{random.getrandbits(40):x}", "password": f"pw-{random.getrandbits(60):x}"}
+
+
+async def assert_hung_up(by, other):
+    """One hangs up, the other is told by a BYE of the box."""
+    assert await by.hangup() == 200
+    await asyncio.wait_for(other.ended.wait(), 15)
+    assert other.phone.bye().get("call-id") == other.id
+
+
+async def test_a_desk_phone_behind_a_nat_is_rung_and_both_hear_each_other_until_the_caller_hangs_up(box, nat):
+    async with behind(nat, **account()) as desk, outside(nat) as caller:
+        extension = await registered(box, desk)
+        [contact] = await contacts(box, extension)
+        assert contact["source"].startswith(f"{nat.router}:") and INSIDE in contact["uri"], contact
+        rule = {"action_type": "ring_extension", "action_params": {"extension_id": extension["id"]}}
+        number, _ = await asyncio.to_thread(box.number, rule, allowed_addresses=[f"{nat.box}/32"])
+        call = await caller.call(number, box.sip)
+        assert call.status == 200
+        at_desk = await desk.next_call()
+        await assert_both_hear(call, at_desk)
+        await assert_hung_up(call, at_desk)
+    assert (await box.ended_call(number))["end_reason"] == "caller_hangup"
+
+
+async def test_a_caller_behind_a_nat_is_heard_and_hears_until_the_desk_phone_hangs_up(box, nat):
+    async with behind(nat) as caller, outside(nat, **account()) as desk:
+        extension = await registered(box, desk)
+        rule = {"action_type": "ring_extension", "action_params": {"extension_id": extension["id"]}}
+        number, _ = await asyncio.to_thread(box.number, rule, allowed_addresses=[f"{nat.router}/32"])
+        call = await caller.call(number, box.sip)
+        assert call.status == 200
+        at_desk = await desk.next_call()
+        await assert_both_hear(call, at_desk)
+        await assert_hung_up(at_desk, call)
+    assert (await box.ended_call(number))["end_reason"] == "callee_hangup"
+
+
+async def test_two_desk_phones_behind_one_nat_call_each_other(box, nat):
+    async with behind(nat, **account()) as anna, behind(nat, **account()) as bert:
+        await registered(box, anna)
+        to_bert = await registered(box, bert)
+        call = await anna.call(to_bert["number"], box.sip)
+        assert call.status == 200
+        at_bert = await bert.next_call()
+        await assert_both_hear(call, at_bert)
+        await assert_hung_up(at_bert, call)
+    assert (await box.ended_call(to_bert["number"]))["end_reason"] == "callee_hangup"
