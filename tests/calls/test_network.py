@@ -9,11 +9,12 @@ from dataclasses import dataclass
 
 import pytest
 from boxkit import eventually
+from media import sine
 from phone import Call, Phone
 from relay import Link, Weather
 from test_phones import desk_phone, number_of, registered
 from test_rtcp import reported
-from tones import filled
+from tones import filled, level_db, share
 
 SEED = 20261126
 ENOUGH = 500  # packets of a test: ten seconds
@@ -137,3 +138,30 @@ async def test_a_network_that_stays_away_ends_the_call_and_the_record_says_why(b
     assert record["end_reason"] == "media_timeout"
     stats = next(leg["stats"] for leg in record["legs"] if leg["direction"] == "inbound")
     assert (stats["packets"], stats["lost"]) == (len(it.link.to_box.delivered), 0), stats
+
+
+#: One for each packet.
+TONES = [300 + 100 * n for n in range(10)]
+
+
+async def test_packets_that_overtake_each_other_are_heard_in_the_order_in_which_they_were_said(box):
+    async with talk(box, Weather(overtaken=0.05)) as it:
+        await it.go_on(50)
+        await it.far.media.play([sample for _ in range(50) for hz in TONES for sample in sine(hz, 0.02)])
+        await it.go_on(50)
+        heard = it.desk.media.heard()
+    parts = (heard[n : n + 160] for n in range(0, len(heard), 160))
+    best = [max((share(part, hz, 8000), hz) for hz in TONES) for part in parts]
+    frames = [hz for clear, hz in best if clear > 0.9]
+    back = [pair for pair in zip(frames, frames[1:]) if (pair[1] - pair[0]) % 1000 > 500]
+    overtaken = len(it.link.to_box.overtaken)
+    assert overtaken > 15 and not back and len(frames) > 500 - overtaken / 2, f"{len(frames)} of 500 frames, {overtaken} were overtaken: {back}"
+
+
+async def test_what_is_lost_on_the_way_to_the_box_is_no_silence_at_the_desk_phone(own_box):
+    box = await asyncio.to_thread(own_box, "--room-codec", "opus")
+    async with talk(box, Weather(loss=0.05)) as it:
+        await it.go_on()
+        heard = it.desk.media.heard(8)
+    silent = [n for n in range(0, len(heard), 160) if level_db(heard[n : n + 160]) < -45]
+    assert it.link.to_box.missing and not silent, f"{len(silent)} of 400 frames are silent, {it.link.to_box.missing} were lost"

@@ -44,7 +44,7 @@ pub enum Heard<'a> {
 pub struct PhoneAudio<'a> {
     pub codec: PhoneCodec,
     pub ssrc: u32,
-    /// Never wraps as long as the SSRC stays.
+    /// Of the audio alone, without the events among it. Never wraps as long as the SSRC stays.
     pub sequence: u64,
     pub timestamp: u32,
     pub payload: &'a [u8],
@@ -59,6 +59,8 @@ pub struct FromPhone {
     reception: Reception,
     unwrap: Unwrapper,
     keys: Keys,
+    /// Packets of the stream that were no audio.
+    others: u64,
     /// The last packet, or when we began to wait for one.
     last: Option<Instant>,
     heard: bool,
@@ -95,6 +97,7 @@ impl FromPhone {
             reception: Reception::default(),
             unwrap: Unwrapper::default(),
             keys: Keys::default(),
+            others: 0,
             last: None,
             heard: false,
             strangers: 0,
@@ -141,10 +144,12 @@ impl FromPhone {
         if self.reception.is_new(header.ssrc) {
             self.unwrap = Unwrapper::default();
             self.keys.reset();
+            self.others = 0;
         }
         self.reception.note(&header, now);
         (self.last, self.heard) = (Some(now), true);
-        let sequence = (self.unwrap.sequence(header.sequence) + FIRST_SEQUENCE) as u64;
+        self.others += u64::from(key || packet.payload.is_empty());
+        let sequence = (self.unwrap.sequence(header.sequence) + FIRST_SEQUENCE) as u64 - self.others;
         let audio = |codec, payload| {
             Heard::Audio(PhoneAudio { codec, ssrc: header.ssrc, sequence, timestamp: header.timestamp, payload })
         };

@@ -11,6 +11,7 @@
 mod comfort;
 mod forward;
 mod from_phone;
+mod in_order;
 mod source;
 mod to_phone;
 mod to_room;
@@ -18,6 +19,7 @@ mod to_room;
 pub use comfort::Comfort;
 pub use forward::{Forward, Place};
 pub use from_phone::{FromPhone, Heard, MediaTimeouts, PhoneAudio};
+pub use in_order::InOrder;
 pub use source::SourcePolicy;
 pub use to_phone::{StreamStart, ToPhone};
 pub use to_room::{RoomFrame, ToRoom};

@@ -17,8 +17,8 @@ use crate::sound::Sound;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// A forwarded frame that is later than this is replaced by silence.
-const LATE: Duration = Duration::from_millis(40);
+/// A forwarded frame that is later than this is replaced by silence. Up to there the phone's own buffer does better.
+const LATE: Duration = Duration::from_millis(80);
 /// A track that sent nothing for so long does not count as a speaker.
 const IDLE: Duration = Duration::from_secs(1);
 /// Further behind than this, the clock does not catch up.

@@ -35,7 +35,6 @@ pub struct ToRoom {
     g722: G722Decoder,
     widener: Widener,
     forward: Forward<u32>,
-    newest: Option<(u32, u64)>,
     bytes: Vec<u8>,
     pcm: [i16; LONGEST_WIDE],
     /// Samples that wait for their frame to fill up, and the time of the first.
@@ -54,7 +53,6 @@ impl ToRoom {
             g722: G722Decoder::default(),
             widener: Widener::default(),
             forward: Forward::new(0, timestamp),
-            newest: None,
             bytes: Vec::with_capacity(LONGEST_PACKET),
             pcm: [0; LONGEST_WIDE],
             partial: (timestamp, Vec::with_capacity(LONGEST_WIDE + 2 * FRAME)),
@@ -77,13 +75,9 @@ impl ToRoom {
         Ok(())
     }
 
-    /// Hands the phone's frame to `send` as the room wants it. Late and double frames are dropped,
-    /// because the room numbers its packets by itself.
+    /// Hands the phone's frame to `send` as the room wants it. The room numbers its packets by itself, so they must be
+    /// [`super::InOrder`].
     pub fn frame(&mut self, audio: &PhoneAudio<'_>, send: &mut impl FnMut(RoomFrame<'_>)) {
-        if self.newest.is_some_and(|(ssrc, newest)| ssrc == audio.ssrc && audio.sequence <= newest) {
-            return;
-        }
-        self.newest = Some((audio.ssrc, audio.sequence));
         let samples = audio.payload.len() as u32;
         let place = self.forward.place(&audio.ssrc, audio.sequence, audio.timestamp, samples);
         let Place::At { timestamp, marker, .. } = place else { return };
@@ -206,7 +200,7 @@ mod tests {
         let mut seen = Vec::new();
         room.frame(&audio, &mut |frame| seen.extend_from_slice(frame.payload));
         assert_eq!(seen, [1, 2, 3]);
-        let times: Vec<u32> = published(PCMU, G711::Pcmu, &[5, 6, 8, 7, 8, 9]).iter().map(|frame| frame.1).collect();
+        let times: Vec<u32> = published(PCMU, G711::Pcmu, &[5, 6, 8, 9]).iter().map(|frame| frame.1).collect();
         assert_eq!(times, [1000, 1160, 1480, 1640]);
     }
 

@@ -16,7 +16,7 @@ use media::codec::{Codec, G711, LONGEST_PACKET, PhoneCodec};
 use media::cover::Cover;
 use media::dtls::{Handshake, Identity, is_dtls};
 use media::dtmf::{InBand, event_of};
-use media::phone::{FromPhone, Heard, PhoneAudio, StreamStart, ToPhone, ToRoom};
+use media::phone::{FromPhone, Heard, InOrder, PhoneAudio, StreamStart, ToPhone, ToRoom};
 use media::rtcp::is_rtcp;
 use media::sdp::Negotiated;
 use room::publish;
@@ -41,6 +41,7 @@ pub struct Leg {
     wake: Option<Instant>,
     events: UnboundedSender<LegMediaEvent>,
     from_phone: FromPhone,
+    in_order: InOrder,
     to_room: ToRoom,
     to_phone: ToPhone,
     /// What the room hears in the phone's place.
@@ -81,6 +82,7 @@ impl Leg {
             wake: None,
             events: new.events,
             from_phone: FromPhone::new(new.source, new.timeouts),
+            in_order: InOrder::default(),
             to_room: ToRoom::new(Codec::G711(G711::Pcmu), rand::random())?,
             to_phone: ToPhone::new(start),
             tone: None,
@@ -170,7 +172,8 @@ impl Leg {
             Heard::Audio(audio) => {
                 let keys = self.in_band.as_mut().map(|ear| tones_in(ear, &audio)).unwrap_or_default();
                 if let Some(session) = &mut self.session {
-                    publish(&mut self.to_room, session, &audio, now);
+                    let pass = &mut |audio: &PhoneAudio<'_>| publish(&mut self.to_room, session, audio, now);
+                    self.in_order.packet(&audio, now, pass);
                     self.flush(now);
                 }
                 keys.chars().for_each(|digit| self.key(digit, now));
@@ -205,6 +208,9 @@ impl Leg {
         if self.wake.is_some_and(|wake| now >= wake) {
             self.in_room(|room| room.handle_timeout(now));
             self.flush(now);
+        }
+        if self.in_order.due().is_some_and(|due| now >= due) {
+            self.go_on_in_order(now);
         }
         self.play_to_room(now);
         if self.to_phone.due().is_some_and(|due| now >= due)

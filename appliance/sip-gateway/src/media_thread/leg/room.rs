@@ -87,6 +87,14 @@ impl Leg {
         self.flush(now);
     }
 
+    /// What waited for a packet of the phone's that did not come.
+    pub(super) fn go_on_in_order(&mut self, now: Instant) {
+        if let Some(session) = &mut self.session {
+            self.in_order.tick(now, &mut |audio| publish(&mut self.to_room, session, audio, now));
+            self.flush(now);
+        }
+    }
+
     pub(super) fn room_audio(&mut self, packet: AudioPacket, now: Instant) {
         let Some(to) = self.from_phone.destination() else { return };
         let codec = room_codec(packet.codec);
