@@ -170,6 +170,7 @@ impl Leg {
         }
         if self.from_phone.figures().packets > before {
             self.packets.received(datagram);
+            self.packets.heads.received(datagram, from);
             if before == 0 {
                 self.report(LegMediaEvent::FirstRtp);
             }
@@ -237,6 +238,7 @@ impl Leg {
     pub fn close(mut self: Box<Self>) {
         let (farewell, side) = self.reports(Instant::now());
         farewell.goodbye(side);
+        self.report_heads();
         let (stats, counts) = (self.stats(), self.packets.take());
         let Leg { events, rtp, rtcp, room_socket, .. } = *self;
         drop((rtp, rtcp, room_socket));
@@ -278,7 +280,15 @@ impl Leg {
         self.report(LegMediaEvent::PhoneDigit(digit));
     }
 
+    fn report_heads(&mut self) {
+        let heads = self.packets.take_heads();
+        if !heads.is_empty() {
+            self.report(LegMediaEvent::Heads(heads));
+        }
+    }
+
     fn watch(&mut self, now: Instant) {
+        self.report_heads();
         if now >= self.report_at {
             self.report_at = now + REPORT;
             self.report(LegMediaEvent::Stats(self.stats()));
@@ -311,6 +321,7 @@ fn sender(
 ) -> impl FnMut(&[u8]) {
     move |packet| {
         packets.sent(packet);
+        packets.heads.sent(packet, to);
         match &mut shield {
             None => _ = rtp.send_to(packet, to),
             Some(shield) => {
