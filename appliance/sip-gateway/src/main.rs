@@ -138,7 +138,7 @@ async fn start(
 ) -> anyhow::Result<(Arc<Gateway>, mpsc::Receiver<sip::InboundCall>)> {
     let addresses = Arc::new(AddressBook::new(&config));
     let advertised = addresses.clone();
-    let traces = Arc::new(Traces::default());
+    let traces = Arc::new(Traces::new(config.control.is_some()));
     let seeing = traces.clone();
     let (endpoint, calls) = sip::Endpoint::bind(
         sip::SipConfig {

@@ -1,8 +1,8 @@
 //! Who may see every message as it is on the wire?
 //!
-//! Whoever the endpoint's owner names. A [`Tap`] is told of each message that the guard lets through and of each that we
-//! send, repeats included, an answer after its question. Proofs of passwords and keys are still in them; what of them may
-//! be kept is for the owner to decide.
+//! Whoever the endpoint's owner names. A [`Tap`] is told of each message that the guard lets through and of each that
+//! we send, repeats included, an answer after its question. Proofs of passwords and keys are still in them; what of
+//! them may be kept is for the owner to decide.
 
 use crate::Transport;
 use std::net::SocketAddr;

@@ -2,8 +2,8 @@
 //!
 //! [`Traces`] sees every SIP message of the endpoint and hears from the legs of their RTP. [`facts`] says whose a
 //! message is, [`redact`] what of it nobody may read later, [`record`] what is kept of one leg, [`ring`] for how long.
-//! All of it is in memory and gone when the gateway ends: at most 16 MiB of SIP text, and some 10 kB beside it for
-//! each of 600 legs.
+//! All of it is in memory and gone when the gateway ends: at most 16 MiB of SIP text, and 20 kB beside it for each of
+//! 500 legs.
 //!
 //! Asked for by `control-api` ([`types::trace`]), which makes a ladder or a capture file of it.
 
@@ -27,41 +27,51 @@ use types::{
 };
 
 /// The traces of this process.
-#[derive(Debug, Default)]
-pub struct Traces(Mutex<Ring>);
+#[derive(Debug)]
+pub struct Traces {
+    wanted: bool,
+    ring: Mutex<Ring>,
+}
 
 impl Traces {
+    /// Nothing is kept where nobody can ask for it.
+    pub fn new(wanted: bool) -> Traces {
+        Traces { wanted, ring: Mutex::default() }
+    }
+
     /// For [`sip::Tap`].
     pub fn saw(&self, seen: Seen<'_>) {
-        let Some(facts) = Facts::of(&seen) else { return };
-        if self.0.lock().wants(&facts) {
+        let Some(facts) = self.wanted.then(|| Facts::of(&seen)).flatten() else { return };
+        if self.ring.lock().wants(&facts) {
             let message = message_of(&seen, Timestamp::now());
-            self.0.lock().message(&facts, message);
+            self.ring.lock().message(&facts, message);
         }
     }
 
     /// A leg has come into being, by LiveKit's id and its Call-ID.
     pub fn is_call(&self, lk_call_id: &str, sip_call_id: &str) {
-        self.0.lock().is_call(lk_call_id, sip_call_id, Timestamp::now());
+        if self.wanted {
+            self.ring.lock().is_call(lk_call_id, sip_call_id, Timestamp::now());
+        }
     }
 
     /// The leg's figures so far.
     pub fn figures(&self, lk_call_id: &str, stats: &LegStats) {
-        if let Some(record) = self.0.lock().record(lk_call_id) {
+        if let Some(record) = self.ring.lock().record(lk_call_id) {
             record.figures(figures_of(stats, Timestamp::now()));
         }
     }
 
     /// First packets of the leg, whose RTP port is `local`.
     pub fn heads(&self, lk_call_id: &str, heads: &[Head], local: SocketAddr) {
-        if let Some(record) = self.0.lock().record(lk_call_id) {
+        if let Some(record) = self.ring.lock().record(lk_call_id) {
             heads.iter().for_each(|head| record.header(header_of(head, local)));
         }
     }
 
     /// What is kept of a leg, running or ended.
     pub fn find(&self, lk_call_id: &str) -> Option<LegTrace> {
-        self.0.lock().trace(lk_call_id, Timestamp::now())
+        self.ring.lock().trace(lk_call_id, Timestamp::now())
     }
 }
 
@@ -164,7 +174,7 @@ mod tests {
 
     #[test]
     fn packets_and_figures_are_kept_of_legs_that_are_known() {
-        let traces = Traces::default();
+        let traces = Traces::new(true);
         traces.saw(seen(b"INVITE sip:h SIP/2.0\r\nFrom: a;tag=SCL_1\r\nTo: b\r\nCall-ID: c\r\n\r\n", true));
         let local = "127.0.0.1:10000".parse().unwrap();
         let mut header = [0; 12];
@@ -178,5 +188,13 @@ mod tests {
         assert_eq!((trace.messages.len(), trace.figures[0].packets_received), (1, 7));
         assert_eq!((trace.packets[0].header.as_str(), trace.packets[0].size), ("800000000000000000000000", 172));
         assert_eq!(traces.find("SCL_2"), None);
+    }
+
+    #[test]
+    fn without_a_control_plane_nothing_is_kept() {
+        let traces = Traces::new(false);
+        traces.saw(seen(b"INVITE sip:h SIP/2.0\r\nFrom: a;tag=SCL_1\r\nTo: b\r\nCall-ID: c\r\n\r\n", true));
+        traces.is_call("SCL_1", "c");
+        assert_eq!(traces.find("SCL_1"), None);
     }
 }

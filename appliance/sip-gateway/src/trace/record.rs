@@ -44,12 +44,12 @@ impl Record {
     pub fn message(&mut self, message: SipMessage) {
         self.touched = message.at;
         self.bytes += message.text.len();
-        self.trace.messages.push(message);
-        while self.trace.messages.len() > MAX_MESSAGES || self.bytes > MAX_BYTES {
-            let middle = self.trace.messages.remove(self.trace.messages.len() / 2);
-            self.bytes -= middle.text.len();
+        let messages = &mut self.trace.messages;
+        while messages.len() == MAX_MESSAGES || self.bytes > MAX_BYTES {
+            self.bytes -= messages.remove(messages.len() / 2).text.len();
             self.trace.left_out += 1;
         }
+        messages.push(message);
     }
 
     pub fn header(&mut self, header: RtpHeader) {

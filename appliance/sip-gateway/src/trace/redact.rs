@@ -9,24 +9,29 @@ const HARMLESS: &[&str] = &["username", "realm", "nonce", "uri", "algorithm", "q
 /// A header of which a word says so has a secret for a value (`X-Auth-Token`, `Api-Key`).
 const SECRET_WORDS: &[&str] =
     &["auth", "token", "secret", "password", "passwd", "pin", "key", "apikey", "cookie", "credential", "credentials"];
-/// Lines of a session description: SDES keys (RFC 4568), `k=` (RFC 8866 section 5.12), MIKEY (RFC 4567), ICE (RFC 8839).
+/// Lines of a session description: SDES keys (RFC 4568), `k=` (RFC 8866 section 5.12), MIKEY (RFC 4567), ICE (RFC
+/// 8839).
 const SECRET_LINES: &[&[u8]] = &[b"a=crypto:", b"k=", b"a=key-mgmt:", b"a=ice-pwd:"];
 /// Bodies that tell keys.
 const DIGITS: &[&[u8]] = &[b"dtmf", b"kpml", b"telephone-event", b"digits"];
 
-/// Masks what is secret in a message, in place.
+/// Masks what is secret in a message, in place. Where a line stands hardly matters: a damaged message is kept, too.
 pub fn redact(message: &mut [u8]) {
-    let (head, body) = message.split_at_mut(head_length(message));
-    let mut digits = starts_with(head, b"INFO ");
-    for line in folded_lines(head) {
-        let line = &mut head[line];
+    let mut digits = starts_with(message.trim_ascii_start(), b"INFO ");
+    for line in folded_lines(message) {
+        let line = &mut message[line];
         digits |= tells_digits(line);
         redact_header(line);
         redact_uris(line);
     }
-    match digits {
-        true => lines(body).for_each(|line| redact_digits(&mut body[line])),
-        false => lines(body).for_each(|line| redact_description(&mut body[line])),
+    let body = head_length(message);
+    for (number, span) in lines(message).into_iter().enumerate() {
+        let line = &mut message[span.clone()];
+        redact_description(line);
+        let is_head = number == 0 || span.start < body && line.contains(&b':');
+        if digits && !is_head {
+            redact_digits(line);
+        }
     }
 }
 
@@ -38,22 +43,20 @@ fn head_length(message: &[u8]) -> usize {
 
 type Span = std::ops::Range<usize>;
 
-/// Each with its end.
-fn lines(text: &[u8]) -> std::vec::IntoIter<Span> {
+/// Each with its end, which may be any that somebody takes for one.
+fn lines(text: &[u8]) -> Vec<Span> {
+    let is_end = |at: usize| text[at] == b'\n' || (text[at] == b'\r' && text.get(at + 1) != Some(&b'\n'));
     let mut start = 0;
-    let spans = text.split_inclusive(|byte| *byte == b'\n').map(|line| {
-        start += line.len();
-        start - line.len()..start
-    });
-    spans.collect::<Vec<_>>().into_iter()
+    let ends = (1..=text.len()).filter(|end| *end == text.len() || is_end(end - 1));
+    ends.map(|end| std::mem::replace(&mut start, end)..end).collect()
 }
 
 /// Lines that begin with white space go on with the one before (RFC 3261 section 7.3.1).
-fn folded_lines(head: &[u8]) -> Vec<Span> {
+fn folded_lines(text: &[u8]) -> Vec<Span> {
     let mut whole: Vec<Span> = Vec::new();
-    for line in lines(head) {
+    for line in lines(text) {
         match whole.last_mut() {
-            Some(last) if matches!(head[line.start], b' ' | b'\t') => last.end = line.end,
+            Some(last) if matches!(text[line.start], b' ' | b'\t') => last.end = line.end,
             _ => whole.push(line),
         }
     }
@@ -130,15 +133,14 @@ fn redact_uris(line: &mut [u8]) {
         let password = line[from..end].iter().position(|byte| *byte == b':').map(|at| from + at + 1);
         if let (Some(password), Some(b'@')) = (password, line.get(end)) {
             mask(&mut line[password..end]);
-            from = end;
         }
+        from = end;
     }
 }
 
 fn tells_digits(line: &mut [u8]) -> bool {
     let Some((name, value)) = parts(line) else { return false };
-    let kind = value.to_ascii_lowercase();
-    let told = |word: &&[u8]| kind.windows(word.len()).any(|window| window == *word);
+    let told = |word: &&[u8]| value.windows(word.len()).any(|window| window.eq_ignore_ascii_case(word));
     matches!(name.as_str(), "content-type" | "c") && DIGITS.iter().any(told)
 }
 
@@ -153,6 +155,8 @@ fn redact_digits(line: &mut [u8]) {
 }
 
 fn redact_description(line: &mut [u8]) {
+    let start = line.len() - line.trim_ascii_start().len();
+    let line = &mut line[start..];
     let Some(secret) = SECRET_LINES.iter().find(|start| starts_with(line, start)) else { return };
     match line.windows(7).position(|window| window.eq_ignore_ascii_case(b"inline:")) {
         // Tag and suite of `a=crypto` are worth knowing.

@@ -1,7 +1,7 @@
 //! Of which legs is something kept, and which gives way?
 //!
 //! A leg is kept for an hour after it was last heard of, unless [`MAX_LEGS`] or [`MAX_BYTES`] are reached: then the one
-//! that was silent for longest goes. Knocks that became no call have only [`MAX_KNOCKS`] places, so that whoever scans the
+//! that was silent for longest goes. Knocks that became no call have only [`MAX_KNOCKS`] places, so that a scan of the
 //! box does not wipe out the calls.
 
 use super::facts::Facts;

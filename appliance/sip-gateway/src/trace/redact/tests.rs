@@ -88,8 +88,25 @@ fn keys_that_are_pressed_are_masked_whatever_carries_them() {
     let info = |text| body("INFO sip:1@h SIP/2.0", text);
     assert_eq!(info("Signal=5\r\nDuration=160\r\n"), "Signal=x\r\nDuration=160\r\n");
     assert_eq!(info("12#"), "xxx");
+    assert_eq!(redacted("\r\nINFO sip:h SIP/2.0\r\n\r\n5"), "\r\nINFO sip:h SIP/2.0\r\n\r\nx");
     assert_eq!(body_of("application/dtmf", "5"), "x");
     assert_eq!(body_of("application/kpml-response+xml", "<r digits=\"1\"/>"), "xx xxxxxxx\"x\"xx");
+}
+
+#[test]
+fn what_stands_in_the_wrong_place_is_masked_too() {
+    assert_eq!(
+        body_of("message/sipfrag", "ACK sip:a:pw@h SIP/2.0\r\nAuthorization: Basic abc\r\n"),
+        "ACK sip:a:xx@h SIP/2.0\r\nAuthorization: Basic xxx\r\n"
+    );
+    let damaged = "INVITE sip:h SIP/2.0\nTo: b\n\r\nv=0\ra=crypto:1 S inline:abc\n  a=ice-pwd:pw\n";
+    assert_eq!(redacted(damaged), "INVITE sip:h SIP/2.0\nTo: b\n\r\nv=0\ra=crypto:1 S inline:xxx\n  a=ice-pwd:xx\n");
+    assert_eq!(redacted("INFO sip:h SIP/2.0\nTo: b\n\r\nSignal=5\n"), "INFO sip:h SIP/2.0\nTo: b\n\r\nSignal=x\n");
+    let parts = body_of(
+        "multipart/mixed;boundary=b",
+        "--b\r\nContent-Type: application/dtmf-relay\r\n\r\nSignal=5\r\n--b--\r\n",
+    );
+    assert!(parts.contains("Signal=x") && !parts.contains('5'), "{parts}");
 }
 
 proptest! {
