@@ -10,7 +10,7 @@ use media::{
     sdp::{Encryption, LocalMedia, MediaSession},
     tone_code::ToneCode,
 };
-use sip::{Dialog, DialogEvent, Endpoint, OutboundCall, OutboundEvent, OutboundInvite, SipConfig, Transport};
+use sip::{Dialog, DialogEvent, Endpoint, OutboundCall, OutboundEvent, OutboundInvite, SipConfig, Tap, Transport};
 use std::{
     net::{IpAddr, SocketAddr},
     time::Duration,
@@ -117,6 +117,7 @@ async fn endpoint(host: IpAddr) -> Result<(Endpoint, DropGuard), String> {
         user_agent: format!("ScaiBox {NAME}"),
         phones: Vec::new(),
         hide: false,
+        tap: Tap::default(),
     };
     let stop = CancellationToken::new();
     let bound = Endpoint::bind(config, stop.clone()).await;

@@ -70,7 +70,7 @@ fn egress_towards(peer: IpAddr, told: &Addresses) -> Option<IpAddr> {
 }
 
 /// Where the operating system would send from; nothing is sent.
-fn source_towards(peer: IpAddr) -> IpAddr {
+pub fn source_towards(peer: IpAddr) -> IpAddr {
     let any: IpAddr = match peer {
         IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
         IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),

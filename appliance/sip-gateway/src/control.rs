@@ -1,6 +1,6 @@
 //! What may the control plane ask of the gateway?
 //!
-//! The Unix socket described in [`types::control`]: health, legs and their commands, registrations, desk phones,
+//! The Unix socket described in [`types::control`]: health, legs, their commands and traces, registrations, desk phones,
 //! and our addresses as `network-info` finds them ([`types::network`]).
 
 use crate::{
@@ -26,6 +26,7 @@ use types::{
     },
     network::Addresses,
     probe::{ProbeReport, ProbeRequest},
+    trace::LegTrace,
 };
 
 type App = State<Arc<Gateway>>;
@@ -53,6 +54,7 @@ fn router(gateway: Arc<Gateway>) -> Router {
         .route("/v1/legs/{id}/dtmf", post(dtmf))
         .route("/v1/legs/{id}/report", post(report))
         .route("/v1/legs/{id}/move", post(move_leg))
+        .route("/v1/legs/{id}/trace", get(trace))
         .route("/v1/registrations", get(registrations).put(set_registrations))
         .route("/v1/registrations/{trunk}/refresh", post(refresh))
         .route("/v1/phones", put(set_phones))
@@ -115,6 +117,20 @@ async fn report(State(gateway): App, Path(id): Path<String>, Json(body): Json<Re
 
 async fn move_leg(State(gateway): App, Path(id): Path<String>, Json(Move { room, identity }): Json<Move>) -> Outcome {
     gateway.legs.command(&id, What::Move { room, identity }).await.into()
+}
+
+async fn trace(State(gateway): App, Path(id): Path<String>) -> Result<Json<LegTrace>, NotKept> {
+    gateway.traces.find(&id).map(Json).ok_or(NotKept(id))
+}
+
+/// Its trace has given way, or there never was one.
+struct NotKept(String);
+
+impl IntoResponse for NotKept {
+    fn into_response(self) -> Response {
+        let body = Refusal { code: "trace_gone".into(), detail: format!("nothing is kept of leg {}", self.0) };
+        (StatusCode::NOT_FOUND, Json(body)).into_response()
+    }
 }
 
 async fn registrations(State(gateway): App) -> Json<Vec<RegistrationView>> {

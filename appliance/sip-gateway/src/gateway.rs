@@ -10,6 +10,7 @@ use crate::{
     media_thread::{MediaPool, PhoneSockets},
     metrics::Metrics,
     registrations::Registrations,
+    trace::Traces,
 };
 use daemon::unix_http;
 use livekit::{
@@ -46,6 +47,7 @@ pub struct Gateway {
     pub legs: Legs,
     pub registrations: Registrations,
     pub spool: Events,
+    pub traces: Arc<Traces>,
     pub metrics: Arc<Metrics>,
     pub cpu: Arc<CpuLoad>,
     /// `control-api`, if there is a control plane.

@@ -4,7 +4,7 @@
 //! calls that livekit-server asks for ([`outbound`]), transfers ([`transfer`]), one call's life
 //! ([`leg`], decided in [`leg_state`]), its [`pin`] and [`prompts`], its audio ([`media_thread`]), carriers ([`registrations`])
 //! and what they can do ([`probe`]), what the control plane may ask ([`control`]) and hears ([`events`], [`offenders`]),
-//! what others may look at ([`observe`]), and
+//! what others may look at ([`observe`]), what was said ([`trace`]), and
 //! the end ([`signals`]). livekit-sip's own configuration is understood, too ([`upstream_config`]).
 
 mod addresses;
@@ -30,6 +30,7 @@ mod probe;
 mod prompts;
 mod registrations;
 mod signals;
+mod trace;
 mod transfer;
 mod upstream_config;
 
@@ -62,6 +63,7 @@ use std::{
 };
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use trace::Traces;
 use types::{CorrelationId, control::Event};
 
 #[tokio::main]
@@ -136,6 +138,8 @@ async fn start(
 ) -> anyhow::Result<(Arc<Gateway>, mpsc::Receiver<sip::InboundCall>)> {
     let addresses = Arc::new(AddressBook::new(&config));
     let advertised = addresses.clone();
+    let traces = Arc::new(Traces::new(config.control.is_some()));
+    let seeing = traces.clone();
     let (endpoint, calls) = sip::Endpoint::bind(
         sip::SipConfig {
             listen: config.sip.listen,
@@ -146,6 +150,7 @@ async fn start(
             user_agent: format!("ScaiBox sip-gateway/{}", env!("CARGO_PKG_VERSION")),
             phones: config.sip.phones.clone(),
             hide: config.sip.hide_inbound_port,
+            tap: sip::Tap::new(move |seen| seeing.saw(seen)),
         },
         ended.clone(),
     )
@@ -168,6 +173,7 @@ async fn start(
         tokens: Tokens::new(&config.livekit.api_key, &config.livekit.api_secret),
         legs: Legs::default(),
         registrations: Registrations::default(),
+        traces,
         spool: Events::new(spool, metrics.clone(), instance),
         metrics,
         cpu: Arc::new(CpuLoad::default()),

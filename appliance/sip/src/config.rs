@@ -1,6 +1,6 @@
 //! Where does an endpoint listen, and as what does it present itself?
 
-use crate::{Advertise, tls::Tls};
+use crate::{Advertise, Tap, tls::Tls};
 use ipnet::IpNet;
 use std::net::SocketAddr;
 
@@ -19,4 +19,6 @@ pub struct SipConfig {
     pub phones: Vec<IpNet>,
     /// No 100 Trying before the call is known to be wanted.
     pub hide: bool,
+    /// Sees all messages.
+    pub tap: Tap,
 }

@@ -142,7 +142,11 @@ async fn serve(
 }
 
 async fn receive(core: &Arc<Core>, bytes: &[u8], flow: Flow, calls: &mpsc::Sender<InboundCall>) {
-    match judge(bytes) {
+    let verdict = judge(bytes);
+    if !matches!(verdict, Verdict::Drop(_)) {
+        flow.arrived(bytes);
+    }
+    match verdict {
         Verdict::Drop(why) => debug!(why, peer.addr = %flow.peer, "sip_message_dropped"),
         Verdict::Refuse(response) => refuse(core, response, &flow).await,
         Verdict::Response(mut response) => {

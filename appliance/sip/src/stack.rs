@@ -67,7 +67,10 @@ impl Stack {
     pub async fn start(user_agent: &str, sockets: Arc<Sockets>, cancel: CancellationToken) -> Option<Stack> {
         let udp = match sockets.udp() {
             None => None,
-            Some(socket) => Some(UdpConnection::from_socket(Arc::new(Datagrams(socket)), None, None).await.ok()?),
+            Some(socket) => {
+                let datagrams = Arc::new(Datagrams { socket, sockets: sockets.clone() });
+                Some(UdpConnection::from_socket(datagrams, None, None).await.ok()?)
+            }
         };
         let option = EndpointOption { auto_ack_2xx: false, timerc: Duration::from_secs(3600), ..Default::default() };
         let mut builder = rsipstack::EndpointBuilder::new();
@@ -264,23 +267,28 @@ impl Responder {
 }
 
 /// The stack's view of our UDP socket; a failed write counts as a lost datagram.
-struct Datagrams(Arc<UdpSocket>);
+struct Datagrams {
+    socket: Arc<UdpSocket>,
+    sockets: Arc<Sockets>,
+}
 
 #[async_trait::async_trait]
 impl rsipstack::platform::net::UdpSocket for Datagrams {
     async fn recv_from(&self, buffer: &mut [u8]) -> rsipstack::Result<(usize, SocketAddr)> {
-        Ok(self.0.recv_from(buffer).await?)
+        Ok(self.socket.recv_from(buffer).await?)
     }
 
     async fn send_to(&self, bytes: &[u8], addr: SocketAddr) -> rsipstack::Result<usize> {
-        if let Err(error) = self.0.send_to(bytes, addr).await {
+        if let Some(flow) = self.sockets.udp_flow(addr)
+            && let Err(error) = flow.send(bytes).await
+        {
             debug!(%error, peer.addr = %addr, "sip_udp_send_failed");
         }
         Ok(bytes.len())
     }
 
     fn local_addr(&self) -> rsipstack::Result<SocketAddr> {
-        Ok(self.0.local_addr()?)
+        Ok(self.socket.local_addr()?)
     }
 }
 

@@ -6,7 +6,7 @@
 
 use crate::framing::{Frame, next_frame};
 use crate::tls::Tls;
-use crate::{SipConfig, SipError};
+use crate::{Seen, SipConfig, SipError, Tap};
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::io;
@@ -74,7 +74,9 @@ impl std::fmt::Display for Transport {
 #[derive(Clone)]
 pub(crate) struct Flow {
     pub peer: SocketAddr,
+    local: SocketAddr,
     way: Way,
+    tap: Tap,
 }
 
 #[derive(Clone)]
@@ -141,6 +143,9 @@ impl Flow {
 
     /// UDP: to `to` instead of the peer where the message says so.
     pub async fn send_to(&self, bytes: &[u8], to: SocketAddr) -> io::Result<()> {
+        if self.is_alive() {
+            self.tell(true, to, bytes);
+        }
         match &self.way {
             Way::Udp(socket) => socket.send_to(bytes, to).await.map(|_| ()),
             Way::Stream(Stream { out, closed, .. }) => {
@@ -156,6 +161,15 @@ impl Flow {
     pub async fn send(&self, bytes: &[u8]) -> io::Result<()> {
         self.send_to(bytes, self.peer).await
     }
+
+    /// A message from the peer is let in.
+    pub fn arrived(&self, bytes: &[u8]) {
+        self.tell(false, self.peer, bytes);
+    }
+
+    fn tell(&self, sent: bool, peer: SocketAddr, bytes: &[u8]) {
+        self.tap.tell(Seen { sent, transport: self.transport(), local: self.local, peer, bytes });
+    }
 }
 
 /// Octets of one message and the way back to who sent them.
@@ -168,6 +182,7 @@ pub(crate) struct Sockets {
     udp: Option<Arc<UdpSocket>>,
     tcp: bool,
     tls: Option<Tls>,
+    tap: Tap,
     connections: Mutex<HashMap<To, Flow>>,
     next_id: AtomicU64,
     /// Places for peers that shake hands.
@@ -202,6 +217,7 @@ impl Sockets {
             udp,
             tcp: listener.is_some(),
             tls: config.tls.clone(),
+            tap: config.tap.clone(),
             connections: Mutex::default(),
             next_id: AtomicU64::default(),
             handshakes: Arc::new(Semaphore::new(MAX_HANDSHAKES)),
@@ -211,13 +227,19 @@ impl Sockets {
         sockets.serve(listener, Transport::Tcp);
         sockets.serve(secure.map(|(listener, _)| listener), Transport::Tls);
         if let Some(udp) = sockets.udp() {
-            tokio::spawn(sockets.clone().until_cancelled(read_udp(udp, sockets.arrivals.clone())));
+            tokio::spawn(sockets.clone().until_cancelled(read_udp(sockets.clone(), udp)));
         }
         Ok((sockets, queue))
     }
 
     pub fn udp(&self) -> Option<Arc<UdpSocket>> {
         self.udp.clone()
+    }
+
+    /// The way to `peer` by UDP.
+    pub fn udp_flow(&self, peer: SocketAddr) -> Option<Flow> {
+        let way = Way::Udp(self.udp()?);
+        Some(Flow { peer, local: self.local, way, tap: self.tap.clone() })
     }
 
     fn serve(self: &Arc<Self>, listener: Option<TcpListener>, transport: Transport) {
@@ -244,10 +266,7 @@ impl Sockets {
         let off = SipError::TransportOff(transport);
         let name = (transport == Transport::Tls).then(|| name.to_owned());
         match transport {
-            Transport::Udp => {
-                let socket = self.udp().ok_or(off)?;
-                return Ok(Flow { peer: addr, way: Way::Udp(socket) });
-            }
+            Transport::Udp => return self.udp_flow(addr).ok_or(off),
             Transport::Tcp if !self.tcp => return Err(off),
             Transport::Tls if self.tls.is_none() => return Err(off),
             Transport::Tcp | Transport::Tls => {}
@@ -263,14 +282,20 @@ impl Sockets {
     async fn dial(self: &Arc<Self>, to: To) -> Result<Flow, SipError> {
         let stream = connect(to.addr).await?;
         let _ = stream.set_nodelay(true);
+        let local = self.local_of(&stream, to.transport);
         match (&self.tls, &to.name) {
             (Some(tls), Some(name)) => {
                 let stream = tls.connect(stream, name).await;
                 let stream = stream.map_err(|source| SipError::NotTrusted { name: name.clone(), source })?;
-                Ok(self.adopt(stream, to))
+                Ok(self.adopt(stream, to, local))
             }
-            _ => Ok(self.adopt(stream, to)),
+            _ => Ok(self.adopt(stream, to, local)),
         }
+    }
+
+    /// Our end of it.
+    fn local_of(&self, stream: &TcpStream, transport: Transport) -> SocketAddr {
+        stream.local_addr().unwrap_or(SocketAddr::new(self.local.ip(), self.port(transport)))
     }
 
     /// A connection that is closed at once.
@@ -286,7 +311,7 @@ impl Sockets {
         Ok(crate::tls::words_of(&stream))
     }
 
-    fn adopt<S>(self: &Arc<Self>, stream: S, to: To) -> Flow
+    fn adopt<S>(self: &Arc<Self>, stream: S, to: To, local: SocketAddr) -> Flow
     where
         S: AsyncRead + AsyncWrite + Send + 'static,
     {
@@ -295,7 +320,7 @@ impl Sockets {
         let closed = self.cancel.child_token();
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let way = Way::Stream(Stream { id, to: to.clone(), out, closed: closed.clone() });
-        let flow = Flow { peer: to.addr, way };
+        let flow = Flow { peer: to.addr, local, way, tap: self.tap.clone() };
         self.connections.lock().insert(to.clone(), flow.clone());
         tokio::spawn(write_stream(write, queue, closed.clone()));
         let reader = read_stream(read, flow.clone(), self.arrivals.clone());
@@ -314,12 +339,13 @@ impl Sockets {
     async fn welcome(self: Arc<Self>, stream: TcpStream, to: To) {
         let Ok(_place) = self.handshakes.clone().try_acquire_owned() else { return };
         let _ = stream.set_nodelay(true);
+        let local = self.local_of(&stream, to.transport);
         match (&self.tls, to.transport) {
             (Some(tls), Transport::Tls) => match tls.accept(stream).await {
-                Ok(stream) => drop(self.adopt(stream, to)),
+                Ok(stream) => drop(self.adopt(stream, to, local)),
                 Err(error) => info!(%error, peer.addr = %to.addr, "sip_tls_handshake_failed"),
             },
-            _ => drop(self.adopt(stream, to)),
+            _ => drop(self.adopt(stream, to, local)),
         }
     }
 }
@@ -366,13 +392,13 @@ fn forget(sockets: &Weak<Sockets>, to: &To) {
     }
 }
 
-async fn read_udp(socket: Arc<UdpSocket>, arrivals: mpsc::Sender<Arrival>) {
+async fn read_udp(sockets: Arc<Sockets>, socket: Arc<UdpSocket>) {
     let mut buffer = vec![0; crate::guard::MAX_MESSAGE + 1];
     loop {
         match socket.recv_from(&mut buffer).await {
             Ok((length, peer)) => {
-                let flow = Flow { peer, way: Way::Udp(socket.clone()) };
-                receive_datagram(&buffer[..length], flow, &arrivals).await;
+                let Some(flow) = sockets.udp_flow(peer) else { return };
+                receive_datagram(&buffer[..length], flow, &sockets.arrivals).await;
             }
             // ICMP errors of earlier sends show up here; the socket itself is fine.
             Err(error) => debug!(%error, "sip_udp_receive_failed"),

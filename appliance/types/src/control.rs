@@ -15,6 +15,7 @@
 //! - `POST /v1/legs/{lk_call_id}/answer`, `/reject` ([`Reject`]), `/hangup`, `/hold`, `/unhold`, `/dtmf` ([`Dtmf`]),
 //!   `/report` ([`Report`]), `/move` ([`Move`]) -> 204,
 //!   or [`Refusal`] with 404 (`leg_not_found`) or 409 (`leg_already_ended`, `leg_already_answered`, `leg_not_answered`)
+//! - `GET  /v1/legs/{lk_call_id}/trace` -> [`crate::trace::LegTrace`]: what was said, also of legs that have ended
 //!
 //! Events carry a sequence number per `instance` (one start of a daemon's spool directory is one
 //! instance); the sender repeats a batch until [`EventsAccepted::through`] covers it, so a receiver

@@ -13,6 +13,7 @@ pub mod network;
 pub mod probe;
 mod redacted;
 pub mod ssh;
+pub mod trace;
 pub mod units;
 
 pub use correlation::CorrelationId;

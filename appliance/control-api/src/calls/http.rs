@@ -356,4 +356,5 @@ pub fn routes() -> OpenApiRouter<App> {
         .routes(routes!(unhold))
         .routes(routes!(dtmf))
         .routes(routes!(transfer))
+        .merge(super::trace::routes())
 }

@@ -2,7 +2,8 @@
 //!
 //! `inbound` (with `desk_phone`) and `outbound` begin calls, `live` holds one, `actor` serialises what happens to it,
 //! `effects` and `phone` do what it wants, `ingest` and `webhook` bring the news, `control` is what
-//! people do to it, `referral` and `joining` what desk phones do, `restart` takes up what went on while we were away. The decisions themselves are
+//! people do to it, `trace` what they may look at, `referral` and `joining` what desk phones do, `restart` takes up what went
+//! on while we were away. The decisions themselves are
 //! pure: crates `dialplan` and `call`.
 
 mod actor;
@@ -21,6 +22,7 @@ mod outbound;
 mod phone;
 mod referral;
 mod restart;
+mod trace;
 pub mod webhook;
 
 #[cfg(test)]

@@ -10,4 +10,5 @@ mod probe;
 mod readiness;
 mod records;
 mod self_call;
+mod trace;
 mod validation;

@@ -182,6 +182,7 @@ async fn start(
         codec: None,
         others: None,
     });
+    gateway.traces.is_call(&leg.lk_call_id, &leg.sip_call_id);
     tracing::info!(
         %correlation_id, call.id = %leg.lk_call_id, room = %way.seat.room, sip.call_id = %leg.sip_call_id,
         pin = way.lobby.is_some(), "inbound call rings"
@@ -226,7 +227,7 @@ async fn start(
         transfer: None,
         stats: LegStats::default(),
         _transfers: transfers,
-        _port: port,
+        port,
     };
     running.hide_numbers(way.hidden);
     Ok(running)

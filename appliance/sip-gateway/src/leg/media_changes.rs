@@ -5,7 +5,7 @@ use crate::{leg_state::Input, legs::CommandError, media_thread::LegMediaEvent, p
 use livekit::RoomEvent;
 use media::sdp::{Negotiated, SdpError};
 use sip::{ReinviteAnswer, SipError};
-use std::collections::HashMap;
+use std::{collections::HashMap, net::SocketAddr};
 use tokio::sync::oneshot;
 use types::control::{Event, LegEndCause, LegState as Shown};
 
@@ -143,12 +143,27 @@ impl Leg {
             LegMediaEvent::CloseSignal => self.room.close(),
             LegMediaEvent::Room(event) => self.on_room(event),
             LegMediaEvent::MediaTimeout => self.input(Input::MediaTimedOut),
-            LegMediaEvent::Stats(stats) => self.stats = stats,
-            LegMediaEvent::Packets(counts) => self.gateway.metrics.packets(&self.lk_call_id, &counts),
+            LegMediaEvent::Stats(_) | LegMediaEvent::Packets(_) | LegMediaEvent::Heads(_) => self.on_figures(event),
             LegMediaEvent::PhoneDigit(digit) => self.on_key(digit),
             LegMediaEvent::DigitsPressed if std::mem::take(&mut self.automation) => self.set_status("active"),
             LegMediaEvent::FirstRtp | LegMediaEvent::DigitsPressed => {}
             LegMediaEvent::Closed => self.input(Input::RoomLost),
+        }
+    }
+
+    /// What the audio thread has counted and seen.
+    pub(super) fn on_figures(&mut self, event: LegMediaEvent) {
+        match event {
+            LegMediaEvent::Stats(stats) => {
+                self.gateway.traces.figures(&self.lk_call_id, &stats);
+                self.stats = stats;
+            }
+            LegMediaEvent::Packets(counts) => self.gateway.metrics.packets(&self.lk_call_id, &counts),
+            LegMediaEvent::Heads(heads) => {
+                let local = SocketAddr::new(self.gateway.config.rtp.ip, self.port.number);
+                self.gateway.traces.heads(&self.lk_call_id, &heads, local);
+            }
+            _ => {}
         }
     }
 

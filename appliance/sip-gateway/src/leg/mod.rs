@@ -110,7 +110,7 @@ pub struct Leg {
     transfer: Option<Transfer>,
     stats: LegStats,
     _transfers: Registration,
-    _port: Port,
+    port: Port,
 }
 
 enum Happened {
@@ -274,10 +274,8 @@ impl Leg {
             while let Some(event) = self.media_events.recv().await {
                 match event {
                     LegMediaEvent::Signal(frame) => self.room.send(frame), // the farewell
-                    LegMediaEvent::Stats(stats) => self.stats = stats,
-                    LegMediaEvent::Packets(counts) => self.gateway.metrics.packets(&self.lk_call_id, &counts),
                     LegMediaEvent::Closed => return,
-                    _ => {}
+                    figures => self.on_figures(figures),
                 }
             }
         };

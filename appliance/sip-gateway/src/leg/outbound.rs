@@ -87,6 +87,7 @@ pub async fn dial(
     let transfers = transfer::serve(gateway, &request.sip_call_id).await;
     let correlation_id = correlation_of(&seat.participant);
     let commands = gateway.legs.enter(view(&request, &call, &correlation_id));
+    gateway.traces.is_call(&request.sip_call_id, call.call_id());
     let dialing = Event::OutboundDialing {
         lk_call_id: request.sip_call_id.clone(),
         sip_call_id: call.call_id().to_owned(),
@@ -140,7 +141,7 @@ pub async fn dial(
         transfer: None,
         stats: LegStats::default(),
         _transfers: transfers,
-        _port: port,
+        port,
     };
     Ok(Dialing { leg, joined, answered })
 }

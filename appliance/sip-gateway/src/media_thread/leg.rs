@@ -185,6 +185,7 @@ impl Leg {
         }
         if self.from_phone.figures().packets > before {
             self.packets.received(datagram);
+            self.packets.heads.received(datagram, from);
             if before == 0 {
                 self.report(LegMediaEvent::FirstRtp);
             }
@@ -258,6 +259,7 @@ impl Leg {
     pub fn close(mut self: Box<Self>) {
         let (farewell, side) = self.reports(Instant::now());
         farewell.goodbye(side);
+        self.report_heads();
         let (stats, counts) = (self.stats(), self.packets.take());
         let Leg { events, rtp, rtcp, room_socket, .. } = *self;
         drop((rtp, rtcp, room_socket));
@@ -301,7 +303,15 @@ impl Leg {
         self.report(LegMediaEvent::PhoneDigit(digit));
     }
 
+    fn report_heads(&mut self) {
+        let heads = self.packets.take_heads();
+        if !heads.is_empty() {
+            self.report(LegMediaEvent::Heads(heads));
+        }
+    }
+
     fn watch(&mut self, now: Instant) {
+        self.report_heads();
         if now >= self.report_at {
             self.report_at = now + REPORT;
             self.report(LegMediaEvent::Stats(self.stats()));
@@ -340,6 +350,7 @@ fn sender(rtp: &UdpSocket, to: SocketAddr, cover: &mut Cover, packets: &mut Pack
     move |packet| {
         if let Some(sealed) = cover.seal(packet) {
             packets.sent(packet);
+            packets.heads.sent(packet, to);
             _ = rtp.send_to(sealed.as_ref(), to);
         }
     }

@@ -8,6 +8,7 @@
 //! [`LegMediaEvent`]s. What a packet means is decided in the crate `media` and in `RoomSession`;
 //! [`leg`] only joins the two.
 
+mod heads;
 mod leg;
 mod packets;
 mod room_tone;
@@ -18,6 +19,7 @@ mod tests;
 mod worker;
 
 use crate::gateway::Gateway;
+pub use heads::Head;
 use leg::Leg;
 use livekit::protocol::DataPacket;
 use livekit::{Certificate, Connect, DisconnectReason, JoinOptions, RoomError, RoomEvent, SignalEvent};
@@ -103,6 +105,8 @@ pub enum LegMediaEvent {
     Stats(LegStats),
     /// Since the last time.
     Packets(Vec<PacketCount>),
+    /// With which packets streams began.
+    Heads(Vec<Head>),
     /// The sockets are closed; nothing comes after this.
     Closed,
 }

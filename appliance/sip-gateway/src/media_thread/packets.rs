@@ -1,5 +1,6 @@
 //! How many packets of which kind went each way?
 
+use super::heads::{Head, Heads};
 use media::codec::{G711, PhoneCodec};
 use media::sdp::{NOISE, Negotiated};
 
@@ -18,6 +19,7 @@ pub struct Packets {
     /// What the agreed payload types mean.
     names: Vec<(u8, &'static str)>,
     counts: Vec<PacketCount>,
+    pub heads: Heads,
 }
 
 impl Packets {
@@ -43,6 +45,12 @@ impl Packets {
 
     pub fn take(&mut self) -> Vec<PacketCount> {
         std::mem::take(&mut self.counts)
+    }
+
+    /// The first packets since the last time.
+    pub fn take_heads(&mut self) -> Vec<Head> {
+        let names = &self.names;
+        self.heads.take(|payload_type| Some(names.iter().find(|(known, _)| *known == payload_type)?.1))
     }
 
     fn count_of(&mut self, packet: &[u8]) -> Option<&mut PacketCount> {

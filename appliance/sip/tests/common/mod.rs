@@ -41,6 +41,7 @@ pub async fn side_with(change: impl FnOnce(&mut SipConfig)) -> Side {
         user_agent: "test".into(),
         phones: Vec::new(),
         hide: false,
+        tap: sip::Tap::default(),
     };
     change(&mut config);
     let (endpoint, calls) = Endpoint::bind(config, cancel.clone()).await.unwrap();

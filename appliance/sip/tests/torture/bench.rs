@@ -40,6 +40,7 @@ impl Bench {
             user_agent: "test".into(),
             phones: vec!["127.0.0.0/8".parse().unwrap()],
             hide: false,
+            tap: sip::Tap::default(),
         };
         let cancel = CancellationToken::new();
         let (endpoint, calls) = Endpoint::bind(config, cancel.clone()).await.unwrap();
