@@ -248,7 +248,7 @@ mod tests {
         story.wait(14);
         assert_eq!(story.numbers(), [1]);
         story.wait(1);
-        assert_eq!(story.got, [(1, 7), (2, 3), (3, 1), (4, 7)]);
+        assert_eq!(story.got, [(1, 7), (2, 4), (3, 2), (4, 7)]);
         story.packets(&[2, 3, 5]);
         assert_eq!(story.numbers(), [1, 2, 3, 4, 5]);
     }
