@@ -36,37 +36,33 @@ impl Cover {
 
     /// The packet as it goes on the wire; none when it must not.
     pub fn seal<'a>(&mut self, packet: &'a [u8]) -> Option<impl AsRef<[u8]> + use<'a>> {
-        match self {
-            Cover::Clear => Some(Passed::AsItWas(packet)),
-            Cover::Waiting => None,
-            Cover::Shielded(shield) => shield.protect(packet).map(Passed::Changed),
-        }
+        self.through(packet, |shield| shield.protect(packet))
     }
 
     /// The packet inside; none when it is somebody else's, or was here before.
     pub fn open<'a>(&mut self, packet: &'a [u8]) -> Option<impl AsRef<[u8]> + use<'a>> {
-        match self {
-            Cover::Clear => Some(Passed::AsItWas(packet)),
-            Cover::Waiting => None,
-            Cover::Shielded(shield) => shield.open(packet).map(Passed::Changed),
-        }
+        self.through(packet, |shield| shield.open(packet))
     }
 
     /// As [`Cover::seal`], of RTCP.
     pub fn seal_reports<'a>(&mut self, compound: &'a [u8]) -> Option<impl AsRef<[u8]> + use<'a>> {
-        match self {
-            Cover::Clear => Some(Passed::AsItWas(compound)),
-            Cover::Waiting => None,
-            Cover::Shielded(shield) => shield.protect_reports(compound).map(Passed::Changed),
-        }
+        self.through(compound, |shield| shield.protect_reports(compound))
     }
 
     /// As [`Cover::open`], of RTCP.
     pub fn open_reports<'a>(&mut self, packet: &'a [u8]) -> Option<impl AsRef<[u8]> + use<'a>> {
+        self.through(packet, |shield| shield.open_reports(packet))
+    }
+
+    fn through<'a, T>(
+        &mut self,
+        packet: &'a [u8],
+        change: impl FnOnce(&mut Shield) -> Option<T>,
+    ) -> Option<Passed<'a, T>> {
         match self {
             Cover::Clear => Some(Passed::AsItWas(packet)),
             Cover::Waiting => None,
-            Cover::Shielded(shield) => shield.open_reports(packet).map(Passed::Changed),
+            Cover::Shielded(shield) => change(shield).map(Passed::Changed),
         }
     }
 }

@@ -10,7 +10,7 @@ use dimpl::{Config, Dtls, DtlsCertificate, KeyingMaterial, Output, SrtpProfile, 
 use std::sync::Arc;
 use std::time::Instant;
 
-/// No record that we read or write is longer.
+/// No record and no certificate of a phone is longer.
 const LONGEST: usize = 2048;
 
 /// Is this datagram of a handshake? (RFC 5764 section 5.1.2)
@@ -150,7 +150,10 @@ impl Handshake {
                     self.due = Some(at);
                     return;
                 }
-                Output::BufferTooSmall { .. } => return,
+                Output::BufferTooSmall { .. } => {
+                    self.proven = Some(false);
+                    return;
+                }
                 _ => {}
             }
         }

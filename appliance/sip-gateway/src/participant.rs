@@ -92,8 +92,9 @@ pub fn codecs(media: Option<&SipMediaConfig>, ours: &[Codec]) -> Vec<PhoneCodec>
     let known =
         listed.filter(|codec| matches!(codec.rate, 0 | 8000)).filter_map(|codec| PhoneCodec::named(&codec.name));
     let instead = media.is_some_and(|media| media.only_listed_codecs);
-    let mut codecs = if instead { Vec::new() } else { ours.iter().copied().map(spoken).collect() };
-    for codec in known {
+    let ours = ours.iter().copied().filter(|_| !instead).map(spoken);
+    let mut codecs = Vec::new();
+    for codec in ours.chain(known) {
         if !codecs.contains(&codec) {
             codecs.push(codec);
         }
@@ -258,6 +259,7 @@ mod tests {
             SipMediaConfig { only_listed_codecs, codecs: names.iter().map(codec).collect(), ..Default::default() }
         };
         assert_eq!(codecs(None, &ours), [PhoneCodec::PCMU, PhoneCodec::PCMA]);
+        assert_eq!(codecs(None, &[Codec::G722, Codec::G722]), [PhoneCodec::G722], "named twice, offered once");
         assert_eq!(codecs(Some(&media(false, &[])), &ours), codecs(None, &ours));
         let beside = codecs(Some(&media(false, &["g722", "PCMA"])), &ours);
         assert_eq!(beside, [PhoneCodec::PCMU, PhoneCodec::PCMA, PhoneCodec::G722]);

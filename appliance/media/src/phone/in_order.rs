@@ -5,7 +5,7 @@
 //! then sounds like the packet before it, fading away, for at most 60 ms; a longer gap stays one.
 
 use super::PhoneAudio;
-use crate::codec::{G711, LONGEST_PACKET, PhoneCodec};
+use crate::codec::{Decoder, G711, G711Decoder, LONGEST_PACKET, PhoneCodec};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
@@ -155,23 +155,33 @@ impl InOrder {
         let (missing, samples) = (after.sequence.saturating_sub(last.sequence + 1), last.payload.len() as u32);
         let passed = after.timestamp.wrapping_sub(last.timestamp);
         let even = u64::from(passed) == (missing + 1) * u64::from(samples) && last.ssrc == after.ssrc;
+        let mut fading = Fading::of(last);
         for _ in 0..if even { missing.min(MOST_GUESSED) } else { 0 } {
             last.sequence += 1;
             last.timestamp = last.timestamp.wrapping_add(samples);
-            if let PhoneCodec::G711(law) = last.codec {
-                fade(law, &mut last.payload);
-            }
+            fading.next(&mut last.payload);
             pass(&last.audio());
         }
     }
 }
 
-/// Half as loud. (G.722 goes on as it was: its octets tell changes.)
-fn fade(law: G711, payload: &mut [u8]) {
-    let mut pcm = [0; LONGEST_PACKET];
-    let length = law.decode(payload, &mut pcm);
-    pcm[..length].iter_mut().for_each(|sample| *sample /= 2);
-    law.encode(&pcm[..length], payload);
+/// How a lost packet sounds after the one before it. (G.722 goes on as it was: its octets tell changes.)
+struct Fading(Option<(G711, G711Decoder)>);
+
+impl Fading {
+    fn of(last: &Kept) -> Fading {
+        let PhoneCodec::G711(law) = last.codec else { return Fading(None) };
+        let (mut decoder, mut pcm) = (G711Decoder::new(law), [0; LONGEST_PACKET]);
+        Fading(decoder.decode(&last.payload, &mut pcm).ok().map(|_| (law, decoder)))
+    }
+
+    fn next(&mut self, payload: &mut [u8]) {
+        let Some((law, decoder)) = &mut self.0 else { return };
+        let mut pcm = [0; LONGEST_PACKET];
+        let pcm = &mut pcm[..payload.len().min(LONGEST_PACKET)];
+        decoder.conceal(None, pcm);
+        law.encode(pcm, payload);
+    }
 }
 
 #[cfg(test)]
@@ -182,7 +192,7 @@ mod tests {
 
     const MS: Duration = Duration::from_millis(1);
 
-    /// Who writes down what goes on: number and loudness.
+    /// Who writes down what goes on: number and loudness in thousands.
     struct Story {
         order: InOrder,
         now: Instant,
@@ -223,7 +233,7 @@ mod tests {
         let mut pcm = [0; 1];
         G711::Pcmu.decode(audio.payload, &mut pcm);
         assert_eq!(audio.timestamp % FRAME as u32, 0);
-        (audio.sequence, pcm[0] / 1000)
+        (audio.sequence, (pcm[0] + 500) / 1000)
     }
 
     #[test]
@@ -238,7 +248,7 @@ mod tests {
         let mut story = Story::new();
         story.packets(&[1, 3, 2, 2, 4, 7, 6, 7, 5, 8, 3]);
         assert_eq!((story.numbers(), story.order.due()), ((1..=8).collect(), None));
-        assert!(story.got.iter().all(|(_, level)| *level == 7 || *level == 8), "nothing was guessed");
+        assert!(story.got.iter().all(|(_, level)| *level == 8), "nothing was guessed");
     }
 
     #[test]
@@ -248,7 +258,7 @@ mod tests {
         story.wait(14);
         assert_eq!(story.numbers(), [1]);
         story.wait(1);
-        assert_eq!(story.got, [(1, 7), (2, 4), (3, 2), (4, 7)]);
+        assert_eq!(story.got, [(1, 8), (2, 4), (3, 2), (4, 8)]);
         story.packets(&[2, 3, 5]);
         assert_eq!(story.numbers(), [1, 2, 3, 4, 5]);
     }
