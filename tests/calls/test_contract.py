@@ -1,6 +1,7 @@
 """Does the gateway keep livekit-sip's contract?  LiveKit's public API on one side, a phone on the other."""
 
 import asyncio
+import contextlib
 
 import pytest
 from boxkit import eventually
@@ -108,56 +109,48 @@ async def test_deleting_the_room_hangs_up_the_phone(box):
             await asyncio.wait_for(call.ended.wait(), 10)
 
 
-async def test_digits_go_both_ways_in_order(box):
-    async with LiveKitSip(box) as sip, Phone() as phone:
-        number, _ = await sip.inbound(f"dtmf-{sip.tag}")
-        async with Guest.invited(box, f"dtmf-{sip.tag}") as guest:
+@contextlib.asynccontextmanager
+async def spoken_with(box, phone):
+    """Somebody in a room and a call of the phone's to there, once the phone hears them."""
+    async with LiveKitSip(box) as sip:
+        number, _ = await sip.inbound(f"talk-{sip.tag}")
+        async with Guest.invited(box, f"talk-{sip.tag}") as guest:
             await guest.speak(700)
             call = await phone.call(number, box.sip)
             await eventually(hears(call.media, 700), why="audio flows")
-            await call.press("1590#*")
-            await eventually(lambda: guest.digits == "1590#*", why=lambda: f"digits in the room: {guest.digits}")
-            await guest.press("42#")
-            await eventually(lambda: call.media.digits == "42#", why=lambda: f"digits at the phone: {call.media.digits}")
+            yield guest, call
+
+
+async def test_digits_go_both_ways_in_order(box):
+    async with Phone() as phone, spoken_with(box, phone) as (guest, call):
+        await call.press("1590#*")
+        await eventually(lambda: guest.digits == "1590#*", why=lambda: f"digits in the room: {guest.digits}")
+        await guest.press("42#")
+        await eventually(lambda: call.media.digits == "42#", why=lambda: f"digits at the phone: {call.media.digits}")
 
 
 async def test_digits_told_by_info_reach_the_room_but_not_beside_those_by_rtp(box):
-    async with LiveKitSip(box) as sip, Phone() as phone:
-        number, _ = await sip.inbound(f"info-{sip.tag}")
-        async with Guest.invited(box, f"info-{sip.tag}") as guest:
-            await guest.speak(700)
-            call = await phone.call(number, box.sip)
-            await eventually(hears(call.media, 700), why="audio flows")
-            assert [await call.tell("5"), await call.tell("#", "application/dtmf")] == [200, 200]
-            await eventually(lambda: guest.digits == "5#", why=lambda: f"digits in the room: {guest.digits}")
-            await call.press("7")
-            await eventually(lambda: guest.digits == "5#7", why=lambda: f"digits in the room: {guest.digits}")
-            assert await call.tell("7") == 200, "the same key once more, by a phone that tells both ways"
-            await call.press("8")
-            await eventually(lambda: guest.digits == "5#78", why=lambda: f"digits in the room: {guest.digits}")
+    async with Phone() as phone, spoken_with(box, phone) as (guest, call):
+        assert [await call.tell("5"), await call.tell("#", "application/dtmf")] == [200, 200]
+        await eventually(lambda: guest.digits == "5#", why=lambda: f"digits in the room: {guest.digits}")
+        await call.press("7")
+        await eventually(lambda: guest.digits == "5#7", why=lambda: f"digits in the room: {guest.digits}")
+        assert await call.tell("7") == 200, "the same key once more, by a phone that tells both ways"
+        await call.press("8")
+        await eventually(lambda: guest.digits == "5#78", why=lambda: f"digits in the room: {guest.digits}")
 
 
 async def test_digits_that_a_phone_without_events_sounds_reach_the_room(box):
-    async with LiveKitSip(box) as sip, Phone(events=False) as phone:
-        number, _ = await sip.inbound(f"tones-{sip.tag}")
-        async with Guest.invited(box, f"tones-{sip.tag}") as guest:
-            await guest.speak(700)
-            call = await phone.call(number, box.sip)
-            await eventually(hears(call.media, 700), why="audio flows")
-            await call.media.play(keys("1590#*").tolist())
-            await eventually(lambda: guest.digits == "1590#*", why=lambda: f"digits in the room: {guest.digits}")
+    async with Phone(events=False) as phone, spoken_with(box, phone) as (guest, call):
+        await call.media.play(keys("1590#*").tolist())
+        await eventually(lambda: guest.digits == "1590#*", why=lambda: f"digits in the room: {guest.digits}")
 
 
 async def test_tones_of_a_phone_with_events_are_sound_and_no_digits(box):
-    async with LiveKitSip(box) as sip, Phone() as phone:
-        number, _ = await sip.inbound(f"sound-{sip.tag}")
-        async with Guest.invited(box, f"sound-{sip.tag}") as guest:
-            await guest.speak(700)
-            call = await phone.call(number, box.sip)
-            await eventually(hears(call.media, 700), why="audio flows")
-            await call.media.play(keys("159").tolist())
-            await call.press("7")
-            await eventually(lambda: guest.digits == "7", why=lambda: f"digits in the room: {guest.digits}")
+    async with Phone() as phone, spoken_with(box, phone) as (guest, call):
+        await call.media.play(keys("159").tolist())
+        await call.press("7")
+        await eventually(lambda: guest.digits == "7", why=lambda: f"digits in the room: {guest.digits}")
 
 
 async def test_an_outbound_call_carries_audio_both_ways(box):

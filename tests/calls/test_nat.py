@@ -1,13 +1,12 @@
 """Does a phone behind a NAT, which tells everybody its private address, call and get called?"""
 
 import asyncio
-import random
 
 import pytest
 from boxkit import Box
 from nat import INSIDE, Nat, missing
 from phone import Phone
-from test_phones import assert_both_hear, contacts, registered
+from test_phones import assert_both_hear, contacts, desk_phone, number_of, registered
 
 WHY_NOT = missing()
 pytestmark = pytest.mark.skipif(bool(WHY_NOT), reason=str(WHY_NOT))
@@ -35,16 +34,9 @@ def box(nat):
         yield running
 
 
-def behind(nat, **account):
-    return Phone(host=INSIDE, bind=nat.bind, **account)
-
-
-def outside(nat, **account):
-    return Phone(host=nat.box, **account)
-
-
-def account():
-    return {"user": f"desk{random.getrandbits(40):x}", "password": f"pw-{random.getrandbits(60):x}"}
+def behind(nat):
+    """Where a phone is that is behind it."""
+    return {"host": INSIDE, "bind": nat.bind}
 
 
 async def assert_hung_up(by, other):
@@ -55,12 +47,11 @@ async def assert_hung_up(by, other):
 
 
 async def test_a_desk_phone_behind_a_nat_is_rung_and_both_hear_each_other_until_the_caller_hangs_up(box, nat):
-    async with behind(nat, **account()) as desk, outside(nat) as caller:
+    async with desk_phone(**behind(nat)) as desk, Phone(host=nat.box) as caller:
         extension = await registered(box, desk)
         [contact] = await contacts(box, extension)
         assert contact["source"].startswith(f"{nat.router}:") and INSIDE in contact["uri"], contact
-        rule = {"action_type": "ring_extension", "action_params": {"extension_id": extension["id"]}}
-        number, _ = await asyncio.to_thread(box.number, rule, allowed_addresses=[f"{nat.box}/32"])
+        number = await number_of(box, extension, allowed_addresses=[f"{nat.box}/32"])
         call = await caller.call(number, box.sip)
         assert call.status == 200
         at_desk = await desk.next_call()
@@ -70,10 +61,8 @@ async def test_a_desk_phone_behind_a_nat_is_rung_and_both_hear_each_other_until_
 
 
 async def test_a_caller_behind_a_nat_is_heard_and_hears_until_the_desk_phone_hangs_up(box, nat):
-    async with behind(nat) as caller, outside(nat, **account()) as desk:
-        extension = await registered(box, desk)
-        rule = {"action_type": "ring_extension", "action_params": {"extension_id": extension["id"]}}
-        number, _ = await asyncio.to_thread(box.number, rule, allowed_addresses=[f"{nat.router}/32"])
+    async with Phone(**behind(nat)) as caller, desk_phone(host=nat.box) as desk:
+        number = await number_of(box, await registered(box, desk), allowed_addresses=[f"{nat.router}/32"])
         call = await caller.call(number, box.sip)
         assert call.status == 200
         at_desk = await desk.next_call()
@@ -83,7 +72,7 @@ async def test_a_caller_behind_a_nat_is_heard_and_hears_until_the_desk_phone_han
 
 
 async def test_two_desk_phones_behind_one_nat_call_each_other(box, nat):
-    async with behind(nat, **account()) as anna, behind(nat, **account()) as bert:
+    async with desk_phone(**behind(nat)) as anna, desk_phone(**behind(nat)) as bert:
         await registered(box, anna)
         to_bert = await registered(box, bert)
         call = await anna.call(to_bert["number"], box.sip)

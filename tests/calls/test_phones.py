@@ -12,8 +12,8 @@ from test_voicemail import stored_message
 from tones import sine, typical_snr_db
 
 
-def desk_phone():
-    return Phone(user=f"desk{random.getrandbits(40):x}", password=f"pw-{random.getrandbits(60):x}")
+def desk_phone(**more):
+    return Phone(user=f"desk{random.getrandbits(40):x}", password=f"pw-{random.getrandbits(60):x}", **more)
 
 
 async def extension_of(box, phone, **more):
@@ -37,9 +37,9 @@ async def contacts(box, extension):
     return (await asyncio.to_thread(box.api.get, f"/v1/extensions/{extension['id']}/contacts"))["items"]
 
 
-async def number_of(box, extension):
+async def number_of(box, extension, **trunk):
     rule = {"action_type": "ring_extension", "action_params": {"extension_id": extension["id"]}}
-    return (await asyncio.to_thread(box.number, rule))[0]
+    return (await asyncio.to_thread(box.number, rule, **trunk))[0]
 
 
 async def assert_both_hear(one, other):

@@ -52,8 +52,8 @@ class Baresip:
 
 
 def pair_of_ports():
-    """The lower of two that nobody has, below those that the kernel gives away: UDP and TCP, and TLS above."""
-    for port in random.sample(range(10000, 32000, 2), 200):
+    """The lower of two that nobody has, below those of boxes and of the kernel: UDP and TCP, and TLS above."""
+    for port in random.sample(range(10000, 18000, 2), 200):
         try:
             for kind, offset in ((socket.SOCK_DGRAM, 0), (socket.SOCK_STREAM, 0), (socket.SOCK_STREAM, 1)):
                 with socket.socket(socket.AF_INET, kind) as probe:

@@ -12,9 +12,14 @@ use control_api::{
     first_start, internal, router,
 };
 use serde_json::{Value, json};
+use store::{
+    calls::{Call, CallKind, CallState},
+    legs::Direction,
+};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
+use types::{CallId, CorrelationId, TenantId};
 
 pub const EMAIL: &str = "admin@example.com";
 pub const PASSWORD: &str = "a long enough password";
@@ -233,4 +238,34 @@ fn config(folder: &TempDir, changes: Value) -> Config {
         config[key] = socket.unwrap_or_else(|| value.clone());
     }
     serde_json::from_value(config).unwrap()
+}
+
+/// A phone call that is over; nobody took it.
+pub fn ended_call(tenant: TenantId) -> Call {
+    Call {
+        id: CallId::new(),
+        tenant_id: tenant,
+        kind: CallKind::Phone,
+        direction: Direction::Inbound,
+        trunk_id: None,
+        did_id: None,
+        caller: "+31612345678".into(),
+        callee: "+31201234567".into(),
+        from_extension_id: None,
+        extension_id: None,
+        user_id: None,
+        dialplan_id: None,
+        matched_rule_id: None,
+        state: CallState::Ended,
+        started_at: "2026-03-02T10:00:00Z".parse().unwrap(),
+        answered_at: None,
+        ended_at: None,
+        end_reason: None,
+        end_code: None,
+        sip_code: None,
+        room: None,
+        correlation_id: CorrelationId::new(),
+        trace: None,
+        machine: None,
+    }
 }

@@ -1,16 +1,16 @@
 //! The box's call to itself: refused with the cause, found by its Call-ID, and hidden from everybody.
 
-use crate::bed::{Answer, Bed};
+use crate::bed::{Answer, Bed, ended_call};
 use axum::http::{Method, Request, StatusCode, header};
 use jiff::{Timestamp, ToSpan};
 use serde_json::{Value, json};
 use store::{
     StoreError, Transaction,
-    calls::{Call, CallKind, CallState},
-    legs::{Direction, Leg, LegKind, LegState},
+    calls::Call,
+    legs::{Leg, LegKind, LegState},
     tenants,
 };
-use types::{CallId, CorrelationId, EndReason, TenantId, VoicemailId, control::RecordedVoicemail};
+use types::{CallId, EndReason, TenantId, VoicemailId, control::RecordedVoicemail};
 
 const CALL_ID: &str = "5f2c@127.0.0.1";
 
@@ -29,30 +29,13 @@ async fn own_tenant(bed: &Bed) -> TenantId {
 /// A self-call that ended at `at`, as the gateway would have reported it.
 fn call(tenant: TenantId, at: Timestamp) -> (Call, Leg) {
     let call = Call {
-        id: CallId::new(),
-        tenant_id: tenant,
-        kind: CallKind::Phone,
-        direction: Direction::Inbound,
-        trunk_id: None,
-        did_id: None,
         caller: "self-call".into(),
         callee: "+999000000000001".into(),
-        from_extension_id: None,
-        extension_id: None,
-        user_id: None,
-        dialplan_id: None,
-        matched_rule_id: None,
-        state: CallState::Ended,
         started_at: at,
         answered_at: Some(at),
         ended_at: Some(at),
         end_reason: Some(EndReason::Voicemail),
-        end_code: None,
-        sip_code: None,
-        room: None,
-        correlation_id: CorrelationId::new(),
-        trace: None,
-        machine: None,
+        ..ended_call(tenant)
     };
     let mut leg = Leg::new(call.id, tenant, 0, LegKind::Sip, LegState::Ended, at);
     leg.sip_call_id = Some(CALL_ID.into());

@@ -1,6 +1,6 @@
 //! What a call's trace shows of the gateway's words, and what is said when there is none.
 
-use crate::bed::Bed;
+use crate::bed::{Bed, ended_call};
 use axum::{
     Json, Router,
     http::{Method, StatusCode},
@@ -9,44 +9,14 @@ use axum::{
 use serde_json::{Value, json};
 use store::{
     StoreError, Transaction,
-    calls::{Call, CallKind, CallState},
-    legs::{Direction, Leg, LegKind, LegState},
+    legs::{Leg, LegKind, LegState},
 };
-use types::{CallId, CorrelationId, TenantId};
-
-fn call(tenant: TenantId) -> Call {
-    Call {
-        id: CallId::new(),
-        tenant_id: tenant,
-        kind: CallKind::Phone,
-        direction: Direction::Inbound,
-        trunk_id: None,
-        did_id: None,
-        caller: "+31612345678".into(),
-        callee: "+31201234567".into(),
-        from_extension_id: None,
-        extension_id: None,
-        user_id: None,
-        dialplan_id: None,
-        matched_rule_id: None,
-        state: CallState::Ended,
-        started_at: "2026-03-02T10:00:00Z".parse().unwrap(),
-        answered_at: None,
-        ended_at: None,
-        end_reason: None,
-        end_code: None,
-        sip_code: None,
-        room: None,
-        correlation_id: CorrelationId::new(),
-        trace: None,
-        machine: None,
-    }
-}
+use types::CallId;
 
 /// The path of a call's trace; its legs are SIP where LiveKit has a name for them, else a bot's.
 async fn path_of(bed: &Bed, legs: &'static [Option<&'static str>]) -> String {
     let tenant = bed.get("/v1/tenants").await.body["items"][0]["id"].as_str().unwrap().parse().unwrap();
-    let call = call(tenant);
+    let call = ended_call(tenant);
     let path = format!("/v1/calls/{}/trace", call.id);
     let put = move |tx: &Transaction<'_>| -> Result<(), StoreError> {
         let leg = |(party, lk_call_id): (usize, &Option<&str>)| Leg {
