@@ -15,7 +15,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// Frames in hand at the start.
-const FIRST_DELAY: usize = 2;
+const FIRST_DELAY: usize = 1;
 const LONGEST_DELAY: usize = 8;
 /// Packets in hand at most; older ones go.
 const MOST_PACKETS: usize = 50;
@@ -25,8 +25,9 @@ const MOST_CONCEALED: u32 = 3;
 const JUMP: i64 = 20 * FRAME as i64;
 /// Frames over which it is watched how many stay in hand.
 const WATCH: u32 = 100;
-/// Frames without a late packet after which the delay shrinks.
+/// Frames without a late packet after which the delay shrinks; twice as many whenever that was too soon.
 const CALM: u32 = 500;
+const LONGEST_CALM: u32 = 16 * CALM;
 
 /// A packet of a track.
 #[derive(Clone, Debug)]
@@ -59,6 +60,10 @@ pub struct Playout {
     least: usize,
     watched: u32,
     calm: u32,
+    /// How long it must be calm before the delay shrinks.
+    patience: u32,
+    /// The delay has shrunk since it grew last.
+    shrunk: bool,
 }
 
 struct Waiting {
@@ -95,6 +100,8 @@ impl Playout {
             least: usize::MAX,
             watched: 0,
             calm: 0,
+            patience: CALM,
+            shrunk: false,
         }
     }
 
@@ -151,8 +158,8 @@ impl Playout {
 
     fn change_codec(&mut self, codec: Codec) -> bool {
         let Ok(decoder) = codec.decoder(self.rate) else { return false };
-        let delay = self.delay;
-        *self = Playout { codec: Some(codec), decoder: Some(decoder), delay, ..Playout::new(self.rate) };
+        let Playout { rate, delay, patience, .. } = *self;
+        *self = Playout { codec: Some(codec), decoder: Some(decoder), delay, patience, ..Playout::new(rate) };
         true
     }
 
@@ -173,6 +180,9 @@ impl Playout {
     fn wait_longer(&mut self) {
         self.delay = (self.delay + 1).min(LONGEST_DELAY);
         self.calm = 0;
+        if std::mem::take(&mut self.shrunk) {
+            self.patience = (self.patience * 2).min(LONGEST_CALM);
+        }
     }
 
     fn started(&mut self) -> bool {
@@ -275,9 +285,10 @@ impl Playout {
         self.least = self.least.min(self.depth());
         self.watched += 1;
         self.calm += 1;
-        if self.calm >= CALM && self.delay > FIRST_DELAY {
+        if self.calm >= self.patience && self.delay > FIRST_DELAY {
             self.delay -= 1;
             self.calm = 0;
+            self.shrunk = true;
         }
         if self.watched < WATCH {
             return;
