@@ -4,7 +4,9 @@ import asyncio
 
 from boxkit import eventually
 from phone import Phone
+from room import Guest
 from test_phones import assert_both_hear, desk_phone, number_of, registered
+from test_wave import rung
 
 
 async def received(box, desk, caller, **more):
@@ -85,6 +87,44 @@ async def test_a_call_comes_back_when_the_other_extension_is_busy_or_unknown(box
     assert (await box.ended_call(number))["end_reason"] == "callee_hangup"
 
 
+async def test_a_carrier_whose_trunk_accepts_it_hands_its_end_to_an_extension(box):
+    async with desk_phone() as anna, desk_phone() as bert, Phone() as caller:
+        extension = await registered(box, anna)
+        number = await number_of(box, extension, accept_transfers=True)
+        outside = await caller.call(number, box.sip)
+        assert outside.status == 200
+        at_anna = await anna.next_call()
+        to_bert = await registered(box, bert)
+        assert await outside.refer(to_bert["number"]) == 202
+        at_bert = await bert.next_call()
+        await told(outside, "SIP/2.0 200 OK")
+        await asyncio.wait_for(outside.ended.wait(), 10)
+        await assert_both_hear(at_anna, at_bert)
+        assert await at_bert.hangup() == 200
+        await asyncio.wait_for(at_anna.ended.wait(), 15)
+    record = await box.ended_call(number)
+    assert [leg["end_cause"] for leg in record["legs"]].count("transferred") == 1
+
+
+async def test_a_carrier_whose_trunk_accepts_it_joins_two_of_its_calls(box):
+    async with desk_phone() as anna, desk_phone() as bert, Phone() as caller:
+        trunk = {"accept_transfers": True}
+        numbers = [await number_of(box, await registered(box, desk), **trunk) for desk in (anna, bert)]
+        first, second = [await caller.call(number, box.sip) for number in numbers]
+        at_anna, at_bert = await anna.next_call(), await bert.next_call()
+        assert await first.refer("anybody", instead_of=second) == 481, "the calls of two trunks are not one carrier's"
+        await assert_both_hear(first, at_anna)
+        third = await caller.call(numbers[0], box.sip)
+        at_anna_again = await anna.next_call()
+        assert await first.refer("anybody", instead_of=third) == 202
+        await told(first, "SIP/2.0 200 OK")
+        for call in (first, third):
+            await asyncio.wait_for(call.ended.wait(), 10)
+        await assert_both_hear(at_anna, at_anna_again)
+        for call in (at_bert, at_anna):
+            assert await call.hangup() == 200
+
+
 async def test_a_carriers_refer_is_declined_and_a_strangers_forbidden(box):
     async with desk_phone() as anna, Phone() as caller:
         number, _, outside, at_anna = await received(box, anna, caller)
@@ -124,6 +164,50 @@ async def test_a_desk_phone_joins_the_two_that_it_talks_to(box):
     assert joined["end_reason"] == "caller_hangup"
     assert [leg["end_cause"] for leg in joined["legs"]].count("transferred") == 1, "hers; the others hung up"
     assert len(joined["legs"]) == 3
+
+
+async def transfer_of(box, number, caller):
+    """The path that transfers who called this number."""
+    call = (await asyncio.to_thread(box.calls, number))[0]["id"]
+    legs = (await asyncio.to_thread(box.api.get, f"/v1/calls/{call}"))["legs"]
+    theirs = next(leg for leg in legs if leg["address"] == caller.user)
+    return f"/v1/calls/{call}/legs/{theirs['id']}/transfer"
+
+
+async def test_two_calls_of_a_desk_phone_become_one_through_the_api(box):
+    async with desk_phone() as anna, desk_phone() as bert, Phone() as caller:
+        number, to_bert, outside, first, second, at_bert = await consulted(box, anna, bert, caller)
+        path = await transfer_of(box, number, caller)
+        there = (await asyncio.to_thread(box.calls, to_bert["number"]))[0]
+        done = await asyncio.to_thread(box.api.post, path, {"mode": "attended", "to_call_id": there["id"]})
+        assert done["end_reason"] == "transferred"
+        for call in (first, second):
+            await asyncio.wait_for(call.ended.wait(), 10)
+        await assert_both_hear(outside, at_bert)
+        assert await outside.hangup() == 200
+        await asyncio.wait_for(at_bert.ended.wait(), 15)
+
+
+async def test_two_calls_of_a_browser_become_one(own_tenant):
+    box = own_tenant
+    async with Phone() as outside, Phone() as carrier:
+        line = {"sip_server_address": f"{carrier.host}:{carrier.port}"}
+        await asyncio.to_thread(lambda: box.synced(box.trunk(**line)))
+        desk, caller, guest = await rung(box, outside)
+        async with guest:
+            await guest.speak(700)
+            assert (await asyncio.wait_for(caller.final, 15)).status == 200
+            order = {"from_extension_id": desk.extension["id"], "to": "+31612340000"}
+            made = await asyncio.to_thread(desk.api.post, "/v1/calls", order)
+            async with Guest(made["livekit"]["url"], made["livekit"]["token"]) as second:
+                await second.speak(800)
+                asked = await carrier.next_call()
+                path = await transfer_of(box, desk.number, outside)
+                body = {"mode": "attended", "to_call_id": made["call"]["id"]}
+                assert (await asyncio.to_thread(desk.api.post, path, body))["end_reason"] == "transferred"
+                await asyncio.wait_for(second.disconnected.wait(), 15)
+            await asyncio.wait_for(guest.disconnected.wait(), 15)
+        await assert_both_hear(caller, asked)
 
 
 async def test_a_call_that_is_none_of_ours_or_another_tenants_is_not_joined(box):

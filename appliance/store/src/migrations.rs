@@ -25,6 +25,11 @@ pub const ALL: &[Migration] = &[
     Migration { name: "0001_first_call", sql: include_str!("migrations/0001_first_call.sql"), min_reader: 1 },
     Migration { name: "0002_system_tenant", sql: include_str!("migrations/0002_system_tenant.sql"), min_reader: 1 },
     Migration { name: "0003_trunk_card", sql: include_str!("migrations/0003_trunk_card.sql"), min_reader: 1 },
+    Migration {
+        name: "0004_accept_transfers",
+        sql: include_str!("migrations/0004_accept_transfers.sql"),
+        min_reader: 1,
+    },
 ];
 
 /// Why the file was not opened.

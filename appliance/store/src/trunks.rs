@@ -61,6 +61,9 @@ pub struct TrunkSpec {
     /// What calls of this trunk may speak, best first; nothing else is offered or taken.
     #[schema(default = json!(["pcmu", "pcma", "g722"]))]
     pub codecs: Vec<Codec>,
+    /// The carrier may hand its end of a call to another (REFER, Replaces); numbers that it names are called at your cost.
+    #[schema(default = false)]
+    pub accept_transfers: bool,
     #[schema(default = "any")]
     pub number_format: NumberFormat,
     /// Lower goes first.
@@ -191,7 +194,7 @@ pub fn update(tx: &Transaction<'_>, tenant: TenantId, id: TrunkId, new: &TrunkSp
         "UPDATE trunk SET name = :name, sip_server_address = :address, sip_transport = :transport,
                 auth_mode = :auth_mode, sip_auth_username = :username, sip_auth_password = :password,
                 register = :register, allowed_addresses = :allowed, media_encryption = :encryption,
-                codecs = :codecs, number_format = :number_format, priority = :priority, enabled = :enabled,
+                codecs = :codecs, accept_transfers = :transfers, number_format = :number_format, priority = :priority, enabled = :enabled,
                 sync_status = 'pending', next_sync_at = NULL, revision = revision + 1, updated_at = :now
          WHERE id = :id AND tenant_id = :tenant RETURNING *",
         named_params! {
@@ -200,7 +203,7 @@ pub fn update(tx: &Transaction<'_>, tenant: TenantId, id: TrunkId, new: &TrunkSp
             ":auth_mode": new.auth_mode.as_str(), ":username": new.sip_auth_username,
             ":password": new.sip_auth_password, ":register": new.register,
             ":allowed": sql::json(&new.allowed_addresses)?, ":encryption": new.media_encryption.as_str(),
-            ":codecs": sql::json(&new.codecs)?, ":number_format": new.number_format.as_str(),
+            ":codecs": sql::json(&new.codecs)?, ":transfers": new.accept_transfers, ":number_format": new.number_format.as_str(),
             ":priority": new.priority, ":enabled": new.enabled, ":now": sql::time(Timestamp::now()),
         },
         Trunk::from_row,
@@ -309,6 +312,7 @@ fn spec_from_row(row: &Row<'_>) -> rusqlite::Result<TrunkSpec> {
         allowed_addresses: sql::from_json(row, "allowed_addresses")?,
         media_encryption: sql::parse(row, "media_encryption")?,
         codecs: sql::from_json(row, "codecs")?,
+        accept_transfers: row.get("accept_transfers")?,
         number_format: sql::parse(row, "number_format")?,
         priority: row.get("priority")?,
         enabled: row.get("enabled")?,

@@ -291,13 +291,13 @@ pub struct Reject {
     pub reason: Option<String>,
 }
 
-/// A desk phone of ours sent REFER within a call: may somebody take its place?
+/// A phone sent REFER within a call: may somebody take its place?
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ReferralRequest {
     /// The phone's leg.
     pub lk_call_id: String,
-    /// Whose phone it is, proven by its registration or its password.
-    pub extension_id: ExtensionId,
+    /// Whose desk phone it is, proven by its registration or its password; a carrier has none.
+    pub extension_id: Option<ExtensionId>,
     /// Whom to call, as dialled.
     pub to: String,
     /// Another leg of ours whose other end is meant (`Replaces`, RFC 3891).

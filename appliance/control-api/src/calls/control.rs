@@ -205,11 +205,6 @@ pub async fn transfer(app: &App, caller: &Caller, call: CallId, leg: LegId, to: 
     }
 }
 
-pub fn attended_unsupported() -> ApiError {
-    ApiError::conflict("transfer_unsupported", "transfer failed: only blind transfer is supported")
-        .hint("use mode `blind`")
-}
-
 fn transfer_too_late() -> ApiError {
     ApiError::conflict("leg_already_ended", "transfer failed: the leg has ended")
 }
@@ -236,7 +231,7 @@ fn transfer_refused(error: &livekit::api::ApiError) -> ApiError {
 }
 
 /// The leg, if it has not ended.
-async fn open_leg(handle: &Handle, id: LegId) -> ApiResult<Leg> {
+pub(super) async fn open_leg(handle: &Handle, id: LegId) -> ApiResult<Leg> {
     let leg = handle.tell(move |live| live.leg(id).cloned()).await.ok_or_else(|| ended("leg"))?;
     let leg = leg.ok_or_else(|| ApiError::not_found("leg", &id))?;
     if leg.state == LegState::Ended { Err(ended("leg")) } else { Ok(leg) }
@@ -250,7 +245,7 @@ fn phone(leg: &Leg, code: &'static str) -> ApiResult<String> {
     })
 }
 
-fn ended(what: &str) -> ApiError {
+pub(super) fn ended(what: &str) -> ApiError {
     let code = if what == "call" { "call_already_ended" } else { "leg_already_ended" };
     ApiError::conflict(code, format!("the {what} has ended"))
 }
@@ -263,7 +258,7 @@ fn gateway_refused(error: &UnixHttpError) -> ApiError {
     }
 }
 
-fn unavailable(code: &'static str, detail: &str) -> ApiError {
+pub(super) fn unavailable(code: &'static str, detail: &str) -> ApiError {
     ApiError::new(StatusCode::SERVICE_UNAVAILABLE, code, detail).retry_after(2)
 }
 

@@ -1,6 +1,7 @@
 //! `/v1/calls`: what is and was going on, and what people can do about it.
 
 use super::{
+    attended,
     control::{self, PhoneCommand, Ticket},
     csv,
     outbound::{self, Originate},
@@ -69,11 +70,14 @@ struct OriginateBody {
 #[derive(ToSchema)]
 #[allow(dead_code)]
 struct TransferBody {
-    /// E.164 or a SIP URI.
-    to: String,
-    /// `blind`; `attended` is refused.
-    #[schema(default = "blind")]
+    /// For `blind`: E.164 or a SIP URI.
+    #[schema(example = "+31201234567")]
+    to: Option<String>,
+    /// `blind`, or `attended`: the leg goes to whom the same person talks to in another call.
+    #[schema(default = "blind", pattern = "blind|attended")]
     mode: String,
+    /// For `attended`: that other call.
+    to_call_id: Option<String>,
 }
 
 #[derive(ToSchema)]
@@ -319,7 +323,7 @@ async fn dtmf(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Hands the party over by SIP REFER; 409 says why not.
+/// Blind: hands the party over by SIP REFER; 409 says why not. Attended: two calls of one person become one.
 #[utoipa::path(post, path = "/v1/calls/{id}/legs/{leg_id}/transfer", operation_id = "transfer_leg", tag = "calls",
     params(("id" = String, Path), ("leg_id" = String, Path)), request_body = TransferBody,
     responses((status = 200, body = Call)))]
@@ -330,17 +334,43 @@ async fn transfer(
     Ids(call, leg): Ids<CallId, LegId>,
     body: Body,
 ) -> ApiResult<Json<Call>> {
-    let mut fields = body.fields()?;
-    let to = fields.req("to", fields::parsed::<Destination>("invalid_destination"));
+    Ok(Json(match transfer_target(body.fields()?, call)? {
+        Target::Blind(to) => control::transfer(&app, &caller, call, leg, to).await?,
+        Target::Attended(other) => attended::transfer(&app, &caller, call, leg, other).await?,
+    }))
+}
+
+enum Target {
+    Blind(Destination),
+    Attended(CallId),
+}
+
+fn transfer_target(mut fields: Fields, call: CallId) -> ApiResult<Target> {
     let mode = fields.or("mode", "blind".to_owned(), fields::text(1..=16));
-    if mode.as_ref().is_some_and(|mode| mode != "blind" && mode != "attended") {
-        fields.wrong("mode", Wrong::new("unknown_value", "must be one of blind, attended"));
+    match mode.as_deref() {
+        Some("attended") => {
+            let other = fields.opt("to_call_id", fields::parsed::<CallId>("invalid_id"));
+            fields.take("to"); // the other call says whom
+            let wrong = match other {
+                Some(None) => Some(Wrong::new("required", "is required with mode attended")),
+                Some(Some(other)) if other == call => {
+                    Some(Wrong::new("same_call", "must be another call than this one"))
+                }
+                _ => None,
+            };
+            if let Some(wrong) = wrong {
+                fields.wrong("to_call_id", wrong.hint("call whom the leg shall go to, and name that call"));
+            }
+            fields.build(|| other.flatten().map(Target::Attended))
+        }
+        mode => {
+            if mode.is_some_and(|mode| mode != "blind") {
+                fields.wrong("mode", Wrong::new("unknown_value", "must be one of blind, attended"));
+            }
+            let to = fields.req("to", fields::parsed::<Destination>("invalid_destination"));
+            fields.build(|| to.map(Target::Blind))
+        }
     }
-    let (to, mode) = fields.build(|| Some((to?, mode?)))?;
-    if mode == "attended" {
-        return Err(control::attended_unsupported());
-    }
-    Ok(Json(control::transfer(&app, &caller, call, leg, to).await?))
 }
 
 pub fn routes() -> OpenApiRouter<App> {

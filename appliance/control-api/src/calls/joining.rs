@@ -1,22 +1,38 @@
-//! How do two calls of one phone become one? (attended transfer)
+//! How do two calls of one phone or browser become one? (attended transfer)
 //!
-//! The phone talks to two and wants them to talk to each other. Each call is a room. One of the two moves into the
+//! It talks to two and wants them to talk to each other. Each call is a room. One of the two moves into the
 //! other's room and takes the phone's place there, so that call goes on; the one it left ends as `transferred`. Only what
 //! is a SIP leg can move, because the gateway joins rooms for it: a browser or an agent stays where it is.
 
-use super::{actor::Handle, live::Live};
+use super::{actor::Handle, effects::Effect, live::Live};
 use crate::app::App;
 use call::{Input, Party};
 use jiff::Timestamp;
 use store::legs::{Leg, LegKind, LegState};
 use types::control::{Move, ReferralAnswer, Report};
 
-/// One of the two calls, seen from the phone that joins them.
-struct Side {
-    handle: Handle,
+/// One of the two calls, seen from whoever joins them.
+pub(super) struct Side {
+    pub handle: Handle,
     room: String,
     phone: Leg,
     partner: Leg,
+}
+
+impl Side {
+    /// As seen from the party that `own` names, if it talks to somebody.
+    pub async fn seen_from<F>(handle: Handle, own: F) -> Option<Self>
+    where
+        F: FnOnce(&Live) -> Option<Party> + Send + 'static,
+    {
+        let found = handle.tell(move |live| {
+            let own = own(live)?;
+            let (phone, partner) = (live.party(own.0)?.clone(), live.partner(own)?.clone());
+            Some((live.call.room.clone()?, phone, partner))
+        });
+        let (room, phone, partner) = found.await.flatten()?;
+        Some(Self { handle, room, phone, partner })
+    }
 }
 
 /// 202 as soon as it is clear who moves; `referring` is the leg that hears of it.
@@ -24,13 +40,12 @@ pub(super) async fn join(app: &App, referring: &str, other: &str) -> ReferralAns
     let (Some(here), Some(there)) = (side(app, referring).await, side(app, other).await) else {
         return ReferralAnswer::Refused { code: 481 };
     };
-    if here.handle.tenant != there.handle.tenant || here.handle.id == there.handle.id {
+    let one_phone = here.handle.tenant == there.handle.tenant && may_join(&here.phone, &there.phone);
+    if !one_phone || here.handle.id == there.handle.id {
         return ReferralAnswer::Refused { code: 481 };
     }
-    let (going, staying) = match (can_move(&here.partner), can_move(&there.partner)) {
-        (true, _) => (here, there),
-        (false, true) => (there, here),
-        (false, false) => return ReferralAnswer::Refused { code: 603 },
+    let Some((going, staying)) = who_moves(here, there) else {
+        return ReferralAnswer::Refused { code: 603 };
     };
     let (app, referring) = (app.clone(), referring.to_owned());
     tokio::spawn(async move {
@@ -41,26 +56,34 @@ pub(super) async fn join(app: &App, referring: &str, other: &str) -> ReferralAns
     ReferralAnswer::Accepted
 }
 
-/// The call of a phone's leg, if it talks to somebody.
+/// Two legs that one phone may name: of desk phones, or of one carrier.
+fn may_join(one: &Leg, other: &Leg) -> bool {
+    let desk_phones = one.extension_id.is_some() && other.extension_id.is_some();
+    desk_phones || (one.trunk_id.is_some() && one.trunk_id == other.trunk_id)
+}
+
+/// The call whose other end moves, and the one that goes on; `None` when neither can move.
+pub(super) fn who_moves(here: Side, there: Side) -> Option<(Side, Side)> {
+    match (can_move(&here.partner), can_move(&there.partner)) {
+        (true, _) => Some((here, there)),
+        (false, true) => Some((there, here)),
+        (false, false) => None,
+    }
+}
+
+/// The call of a phone's leg.
 async fn side(app: &App, lk_call_id: &str) -> Option<Side> {
     let handle = app.calls.find_by_leg(lk_call_id)?;
     let lk_call_id = lk_call_id.to_owned();
-    let found = handle.tell(move |live| {
-        let phone = live.leg_by_lk(&lk_call_id)?.clone();
-        let partner = live.partner(Party(phone.party))?.clone();
-        Some((live.call.room.clone()?, phone, partner))
-    });
-    let (room, phone, partner) = found.await.flatten()?;
-    phone.extension_id?;
-    Some(Side { handle, room, phone, partner })
+    Side::seen_from(handle, move |live| live.leg_by_lk(&lk_call_id).map(|leg| Party(leg.party))).await
 }
 
 fn can_move(leg: &Leg) -> bool {
     leg.kind == LegKind::Sip && leg.lk_call_id.is_some() && matches!(leg.state, LegState::Active | LegState::Held)
 }
 
-/// Moves, then books it: first where it leaves, for a leg belongs to one call.
-async fn unite(app: &App, going: Side, staying: Side) -> Result<(), u16> {
+/// Moves, then books it: first where it leaves, for a leg belongs to one call. An error is the SIP code of what went wrong.
+pub(super) async fn unite(app: &App, going: Side, staying: Side) -> Result<(), u16> {
     // Nobody else takes the leg that appears in the other room for a new call.
     let _turn = app.calls.beginning.lock().await;
     let heir = heir(&going.partner, &staying);
@@ -101,7 +124,7 @@ fn heir(partner: &Leg, staying: &Side) -> Leg {
 
 impl Live {
     /// Whom this party talks to, if the two of them are all there is.
-    fn partner(&self, of: Party) -> Option<&Leg> {
+    pub(super) fn partner(&self, of: Party) -> Option<&Leg> {
         self.party(self.machine.partner(of)?.0)
     }
 
@@ -127,6 +150,18 @@ impl Live {
         self.legs.push(heir);
         self.leg_news(of);
         self.input(Input::Unheld(Party(of)));
-        self.report(aside, 200);
+        self.let_go(aside);
+    }
+
+    /// A phone hears that it is not needed any more and hangs up; a browser is put out.
+    fn let_go(&mut self, party: u16) {
+        let Some(leg) = self.party(party) else { return };
+        if leg.lk_call_id.is_some() {
+            return self.report(party, 200);
+        }
+        let identity = leg.identity.clone();
+        self.edit(party, |leg| leg.end_cause = Some("transferred".to_owned()));
+        self.set_leg(party, LegState::Ended);
+        self.effect(Effect::Drop { lk_call_id: None, identity });
     }
 }

@@ -2,11 +2,12 @@
 //!
 //! `inbound` (with `desk_phone`) and `outbound` begin calls, `live` holds one, `actor` serialises what happens to it,
 //! `effects` and `phone` do what it wants, `ingest` and `webhook` bring the news, `control` is what
-//! people do to it, `trace` what they may look at, `referral` and `joining` what desk phones do, `restart` takes up what went
+//! people do to it, `trace` what they may look at, `attended`, `referral` and `joining` how two calls become one or go to others, `restart` takes up what went
 //! on while we were away. The decisions themselves are
 //! pure: crates `dialplan` and `call`.
 
 mod actor;
+mod attended;
 mod control;
 mod csv;
 mod desk_phone;

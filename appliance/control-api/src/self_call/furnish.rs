@@ -75,6 +75,7 @@ fn trunk(sip_port: u16) -> TrunkSpec {
         allowed_addresses: vec![format!("{HOST}/32")],
         media_encryption: MediaEncryption::Disable,
         codecs: vec![Codec::Pcmu],
+        accept_transfers: false,
         number_format: NumberFormat::PlusE164,
         priority: 100,
         enabled: true,

@@ -18,6 +18,7 @@ pub fn read(mut fields: Fields) -> ApiResult<TrunkSpec> {
     let allowed_addresses = fields.or("allowed_addresses", Vec::new(), fields::list(100, fields::network));
     let media_encryption = fields.or("media_encryption", MediaEncryption::Disable, fields::choice);
     let codecs = fields.or("codecs", vec![Codec::Pcmu, Codec::Pcma, Codec::G722], fields::list(8, fields::choice));
+    let accept_transfers = fields.or("accept_transfers", false, fields::boolean);
     let number_format = fields.or("number_format", NumberFormat::Any, fields::choice);
     let priority = fields.or("priority", 100, fields::integer(0..=1_000_000));
     let enabled = fields.or("enabled", true, fields::boolean);
@@ -48,6 +49,7 @@ pub fn read(mut fields: Fields) -> ApiResult<TrunkSpec> {
             allowed_addresses: allowed_addresses?,
             media_encryption: media_encryption?,
             codecs: codecs?,
+            accept_transfers: accept_transfers?,
             number_format: number_format?,
             priority: priority?,
             enabled: enabled?,

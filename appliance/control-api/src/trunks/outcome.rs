@@ -171,6 +171,7 @@ pub mod tests {
                 allowed_addresses: vec![],
                 media_encryption: MediaEncryption::Disable,
                 codecs: vec![Codec::Pcmu],
+                accept_transfers: false,
                 number_format: NumberFormat::Any,
                 priority: 100,
                 enabled: true,

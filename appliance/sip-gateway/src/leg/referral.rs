@@ -1,7 +1,7 @@
-//! A desk phone of ours wants somebody else to take its place in the call.
+//! A phone wants somebody else to take its place in the call.
 //!
-//! The control plane decides, as it does on what the phone dials, and tells how it goes; the phone hears that by NOTIFY.
-//! Nobody else is listened to: a carrier's REFER would have us call somebody at our cost.
+//! The control plane decides, as it does on what a desk phone dials, and tells how it goes; the phone hears that by
+//! NOTIFY. Without a control plane nobody is listened to: we would call somebody at our cost.
 
 use super::Leg;
 use crate::{leg_state::Input, legs::CommandError};
@@ -24,7 +24,7 @@ impl Leg {
     }
 
     async fn ask_about(&self, to: ReferTo) -> u16 {
-        let (Some(extension_id), Some(api)) = (self.extension_id, &self.gateway.api) else { return 603 };
+        let Some(api) = &self.gateway.api else { return 603 };
         if self.referral.is_some() {
             return 491;
         }
@@ -33,7 +33,12 @@ impl Leg {
             Some(named) if self.gateway.endpoint.has_dialog(named) => Some(named.to_tag.clone()), // our tags are LiveKit's ids
             Some(_) => return 481,
         };
-        let request = ReferralRequest { lk_call_id: self.lk_call_id.clone(), extension_id, to: to.user, replaces };
+        let request = ReferralRequest {
+            lk_call_id: self.lk_call_id.clone(),
+            extension_id: self.extension_id,
+            to: to.user,
+            replaces,
+        };
         match api.with_limit(LIMIT).post("/internal/v1/referral", &request).await {
             Ok(ReferralAnswer::Accepted) => 202,
             Ok(ReferralAnswer::Refused { code }) => code,

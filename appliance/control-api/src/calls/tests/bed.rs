@@ -107,6 +107,8 @@ impl Peer {
 }
 
 impl Bed {
+    pub const ADMIN: &str = KEY;
+
     /// A box with a user, an extension of theirs, a synced trunk, a DID and a dialplan that rings the extension.
     pub async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
