@@ -5,7 +5,7 @@ import asyncio
 from boxkit import eventually
 from phone import Phone
 from room import Guest
-from test_phones import assert_both_hear, desk_phone, number_of, registered
+from test_phones import accepted, assert_both_hear, desk_phone, number_of, registered
 from test_wave import rung
 
 
@@ -164,6 +164,47 @@ async def test_a_desk_phone_joins_the_two_that_it_talks_to(box):
     assert joined["end_reason"] == "caller_hangup"
     assert [leg["end_cause"] for leg in joined["legs"]].count("transferred") == 1, "hers; the others hung up"
     assert len(joined["legs"]) == 3
+
+
+async def test_another_phone_of_the_carrier_takes_over_a_call(box):
+    async with desk_phone() as anna, Phone() as caller, Phone() as colleague, Phone() as stranger:
+        number, extension, outside, at_anna = await received(box, anna, caller)
+        colleague.says = [("Replaces", outside.as_seen_there()), ("Require", "replaces")]
+        second = await colleague.call(number, box.sip)
+        assert second.status == 200
+        await asyncio.wait_for(outside.ended.wait(), 10)
+        await assert_both_hear(second, at_anna)
+        assert await at_anna.reinvite("sendonly") == (200, "recvonly"), "her own call goes on"
+        assert await at_anna.reinvite("sendrecv") == (200, "sendrecv")
+        named = second.as_seen_there()
+        for value, status in [(named + ";early-only", 486), ("nobody@nowhere;to-tag=x;from-tag=y", 481), ("nothing", 400),
+                              (outside.as_seen_there(), 481)]:
+            stranger.says = [("Replaces", value)]
+            assert (await stranger.call(number, box.sip)).status == status, value
+        other = await number_of(box, extension)
+        stranger.says = [("Replaces", named)]
+        assert (await stranger.call(other, box.sip)).status == 481, "it is not a call of that trunk"
+        await assert_both_hear(second, at_anna)
+        assert await second.hangup() == 200
+        await asyncio.wait_for(at_anna.ended.wait(), 15)
+    record = await eventually(lambda: asyncio.to_thread(box.calls, number, end_reason="caller_hangup"), why="the call is over")
+    answered = (await asyncio.to_thread(box.api.get, f"/v1/calls/{record[0]['id']}"))["legs"][0]
+    assert (answered["address"], answered["end_cause"]) == (colleague.user, "peer_hangup")
+
+
+async def test_another_handset_of_an_extension_takes_over_its_call(box):
+    async with desk_phone() as desk, Phone() as caller:
+        handset = Phone(user=desk.user, password=desk.password)
+        async with handset:
+            _, _, outside, at_desk = await received(box, desk, caller)
+            await eventually(lambda: accepted(box, handset), why="the handset registers")
+            handset.says = [("Replaces", at_desk.as_seen_there())]
+            second = await handset.call("me", box.sip)
+            assert second.status == 200
+            await asyncio.wait_for(at_desk.ended.wait(), 10)
+            await assert_both_hear(outside, second)
+            assert await outside.hangup() == 200
+            await asyncio.wait_for(second.ended.wait(), 15)
 
 
 async def transfer_of(box, number, caller):

@@ -39,6 +39,7 @@ struct Inner {
     state: Mutex<State>,
     more: Notify,
     hurry: Notify,
+    sent: Notify,
 }
 
 struct State {
@@ -61,6 +62,7 @@ impl Spool {
                 state: Mutex::new(State { next_seq: 1, file, waiting: Vec::new() }),
                 more: Notify::new(),
                 hurry: Notify::new(),
+                sent: Notify::new(),
             }),
         })
     }
@@ -87,6 +89,21 @@ impl Spool {
     /// The receiver was heard of: what waits for it is sent now, not after the pause.
     pub fn hurry(&self) {
         self.inner.hurry.notify_waiters();
+    }
+
+    /// Waits until the receiver has all that was said up to now; false when `limit` passes first.
+    pub async fn told(&self, limit: Duration) -> bool {
+        let last = self.inner.state.lock().next_seq - 1;
+        let told = async {
+            loop {
+                let sent = self.inner.sent.notified();
+                if self.inner.state.lock().waiting.first().is_none_or(|event| event.seq > last) {
+                    return;
+                }
+                sent.await;
+            }
+        };
+        tokio::time::timeout(limit, told).await.is_ok()
     }
 
     /// Sends until `stop`, then tries once more to send what is left.
@@ -126,6 +143,8 @@ impl Spool {
                 tracing::warn!(%error, "could not shorten the event spool");
             }
         }
+        drop(state);
+        self.inner.sent.notify_waiters();
         Ok(true)
     }
 

@@ -7,7 +7,7 @@ use axum::{
     routing::{get, post},
 };
 use daemon::{spool::Spool, unix_http};
-use std::{path::Path, sync::Arc};
+use std::{path::Path, sync::Arc, time::Duration};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use types::control::{Event, EventBatch, EventsAccepted, Refusal};
@@ -41,6 +41,7 @@ async fn events_said_while_nobody_listens_arrive_in_order_when_somebody_does() {
     for id in ["a", "b", "c"] {
         spool.append(None, rings(id));
     }
+    assert!(!spool.told(Duration::from_millis(1)).await);
     let running = tokio::spawn({
         let (spool, stop, client) = (spool.clone(), stop.clone(), unix_http::Client::new(&socket));
         async move { spool.run(client, stop).await }
@@ -50,7 +51,8 @@ async fn events_said_while_nobody_listens_arrive_in_order_when_somebody_does() {
     assert_eq!(batch.instance, spool.instance());
     assert_eq!(batch.events.iter().map(|event| event.seq).collect::<Vec<_>>(), [1, 2, 3]);
     spool.append(None, rings("d"));
-    assert_eq!(batches.recv().await.unwrap().events[0].seq, 4);
+    assert!(spool.told(Duration::from_secs(10)).await);
+    assert_eq!(batches.try_recv().unwrap().events[0].seq, 4, "it was told before the wait was over");
     stop.cancel();
     running.await.unwrap();
 }

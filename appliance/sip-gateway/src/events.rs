@@ -5,7 +5,10 @@
 
 use crate::metrics::Metrics;
 use daemon::{spool::Spool, unix_http::Client};
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use tokio_util::sync::CancellationToken;
 use types::{CorrelationId, control::Event};
 
@@ -38,6 +41,13 @@ impl Events {
     pub fn hurry(&self) {
         if let Some(spool) = &self.spool {
             spool.hurry();
+        }
+    }
+
+    /// Waits until the control plane knows what was said up to now, for `limit` at most.
+    pub async fn told(&self, limit: Duration) {
+        if let Some(spool) = &self.spool {
+            spool.told(limit).await;
         }
     }
 

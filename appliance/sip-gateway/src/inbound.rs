@@ -9,7 +9,12 @@
 pub mod dispatch;
 mod phone;
 
-use crate::{gateway::Gateway, leg, participant};
+use crate::{
+    gateway::Gateway,
+    leg,
+    legs::{Peer, TakeOver, What},
+    participant,
+};
 use dispatch::{Found, Terms, dispatch_of, leg_of, uri_of};
 use livekit::proto::io::{EvaluateSipDispatchRulesRequest, SipCall, SipDispatchResult, SipTrunkAuthenticationError};
 use sip::{DigestCheck, InboundCall};
@@ -69,6 +74,11 @@ enum Answer {
     Silence,
     /// The stack has answered already (CANCEL).
     Done,
+    /// It is no call of its own: a leg of ours takes it.
+    TakesOver {
+        lk_call_id: String,
+        by: Peer,
+    },
 }
 
 impl Refused {
@@ -125,9 +135,22 @@ impl Attempt {
             return self.dispatch_phone().await;
         }
         known?;
+        if let Some(trunk) = self.leg.lk_trunk_id.clone() {
+            self.take_over(Peer::Trunk(trunk))?;
+        }
         self.gateway.metrics.accepted(&self.leg.lk_call_id);
         self.ask_control_plane().await?;
         self.find_room().await
+    }
+
+    /// A call that names one of ours becomes that one's phone.
+    fn take_over(&self, by: Peer) -> Result<(), Refused> {
+        let Some(named) = &self.call.info.replaces else { return Ok(()) };
+        if !self.gateway.endpoint.has_dialog(named) {
+            return Err(Refused::with(InboundOutcome::Rejected, 481, "Replaces names no call of ours"));
+        }
+        let answer = Answer::TakesOver { lk_call_id: named.to_tag.clone(), by }; // our tags are LiveKit's ids
+        Err(Refused { outcome: InboundOutcome::Cancelled, answer, detail: "takes another phone's place".into() })
     }
 
     /// No trunk of LiveKit's has let it in; without any trunk it lets in everybody.
@@ -252,6 +275,14 @@ impl Attempt {
                 Some(404)
             }
             Answer::Done => Some(487),
+            Answer::TakesOver { lk_call_id, by } => {
+                self.gateway.metrics.took_over(&self.leg.lk_call_id, Instant::now());
+                let wish = What::TakeOver(Box::new(TakeOver { call: self.call, by }));
+                if let Err(error) = self.gateway.legs.command(&lk_call_id, wish).await {
+                    tracing::info!(correlation_id = %self.correlation_id, call.id = %lk_call_id, %error, "not taken over");
+                }
+                return;
+            }
         };
         if report {
             tracing::info!(

@@ -4,6 +4,7 @@
 //! transfers look it up in. A leg leaves it when its last event is on the spool.
 
 use parking_lot::Mutex;
+use sip::InboundCall;
 use std::{
     collections::HashMap,
     sync::{
@@ -12,7 +13,10 @@ use std::{
     },
 };
 use tokio::sync::{Notify, mpsc, oneshot};
-use types::control::{LegState, LegView, Refusal};
+use types::{
+    ExtensionId,
+    control::{LegState, LegView, Refusal},
+};
 
 /// A command and where its outcome goes.
 #[derive(Debug)]
@@ -49,8 +53,31 @@ pub enum What {
         room: String,
         identity: String,
     },
+    /// This call takes the phone's place.
+    TakeOver(Box<TakeOver>),
     /// The daemon ends.
     Stop,
+}
+
+/// A call that names a leg it wants to be (RFC 3891).
+pub struct TakeOver {
+    pub call: InboundCall,
+    /// Whose call it is.
+    pub by: Peer,
+}
+
+impl std::fmt::Debug for TakeOver {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TakeOver").field("by", &self.by).finish_non_exhaustive()
+    }
+}
+
+/// Whom a leg is with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Peer {
+    /// LiveKit's id of its trunk.
+    Trunk(String),
+    Extension(ExtensionId),
 }
 
 /// How a transfer went well.

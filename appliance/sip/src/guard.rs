@@ -21,7 +21,7 @@ pub const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, NOTIFY, INFO, UPDATE
 const OTHERS: &str = "SUBSCRIBE, PUBLISH, MESSAGE";
 
 /// What a request may require of us.
-const EXTENSIONS: &[&str] = &["timer", "100rel"];
+const EXTENSIONS: &[&str] = &["timer", "100rel", "replaces"];
 
 #[derive(Debug, PartialEq, Eq)]
 pub enum Verdict {

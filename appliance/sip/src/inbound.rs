@@ -12,6 +12,7 @@ use crate::header::{NameAddr, cseq, list};
 use crate::ids::new_cnonce;
 use crate::message::{HeaderList, Request, Response};
 use crate::pending::PendingInvite;
+use crate::referral::Replaces;
 use crate::registrar::Proof;
 use crate::session_timer;
 use crate::stack::{ServerTransaction, T1X64};
@@ -44,6 +45,8 @@ pub struct InviteInfo {
     /// The offer; `None` asks us to make one.
     pub sdp: Option<Vec<u8>>,
     pub max_forwards: u32,
+    /// It wants the place of another in a call of ours (RFC 3891).
+    pub replaces: Option<Replaces>,
 }
 
 /// What an Authorization header proves.
@@ -77,7 +80,9 @@ pub(crate) fn read_invite(transaction: &ServerTransaction) -> Result<InviteInfo,
     }
     let user = |uri: &str| SipUri::parse(uri).map(|uri| uri.user).unwrap_or_default();
     let sdp = session_of(&request.headers, &request.body).map_err(|_| Unfit(415, "Unsupported Media Type"))?;
+    let replaces = Replaces::of(&request.headers).map_err(|words| Unfit(400, words))?;
     Ok(InviteInfo {
+        replaces,
         call_id: request.headers.first("Call-ID").unwrap_or_default().to_owned(),
         from_tag: from.tag().unwrap_or_default().to_owned(),
         from_user: user(&from.uri),

@@ -118,7 +118,7 @@ impl Drop for OutboundCall {
 }
 
 /// Extensions that we know as a caller.
-const SUPPORTED: &str = "timer, 100rel";
+const SUPPORTED: &str = "timer, 100rel, replaces";
 
 /// What stays the same over all tries of one INVITE.
 pub(crate) struct Offer {

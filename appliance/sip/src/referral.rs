@@ -6,7 +6,7 @@
 use crate::core::DialogId;
 use crate::dialog::{DialogEvent, Inner};
 use crate::header::NameAddr;
-use crate::message::{Request, reason_phrase};
+use crate::message::{Headers, Request, reason_phrase};
 use crate::stack::ServerTransaction;
 use crate::uri::{SipUri, unescape};
 use std::sync::Arc;
@@ -32,6 +32,8 @@ pub struct Replaces {
     pub call_id: String,
     pub to_tag: String,
     pub from_tag: String,
+    /// Not once it is answered.
+    pub early_only: bool,
 }
 
 impl ReferTo {
@@ -58,19 +60,31 @@ fn header_of(uri: &str, name: &str) -> Option<String> {
 }
 
 impl Replaces {
-    /// `call-id;to-tag=…;from-tag=…`
+    /// What an INVITE says in its one Replaces field (RFC 3891 section 3); an error is what is wrong with it.
+    pub(crate) fn of(headers: &Headers) -> Result<Option<Replaces>, &'static str> {
+        let mut values = headers.all("Replaces");
+        match (values.next(), values.next()) {
+            (None, _) => Ok(None),
+            (Some(value), None) => Replaces::parse(value).map(Some).ok_or("Replaces is not readable"),
+            (Some(_), Some(_)) => Err("Replaces is repeated"),
+        }
+    }
+
+    /// `call-id;to-tag=…;from-tag=…`, perhaps `;early-only`
     pub fn parse(value: &str) -> Option<Replaces> {
         let mut parts = value.split(';').map(str::trim);
         let call_id = parts.next().filter(|id| !id.is_empty())?.to_owned();
-        let (mut to_tag, mut from_tag) = (None, None);
-        for (name, value) in parts.filter_map(|part| part.split_once('=')) {
+        let (mut to_tag, mut from_tag, mut early_only) = (None, None, false);
+        for part in parts {
+            let (name, value) = part.split_once('=').unwrap_or((part, ""));
             match name.trim().to_ascii_lowercase().as_str() {
                 "to-tag" => to_tag = Some(value.trim().to_owned()),
                 "from-tag" => from_tag = Some(value.trim().to_owned()),
+                "early-only" => early_only = true,
                 _ => {}
             }
         }
-        Some(Replaces { call_id, to_tag: to_tag?, from_tag: from_tag? })
+        Some(Replaces { call_id, to_tag: to_tag?, from_tag: from_tag?, early_only })
     }
 
     pub(crate) fn id(&self) -> DialogId {
@@ -171,9 +185,24 @@ mod tests {
     }
 
     #[test]
+    fn an_invite_names_one_dialog_readably_or_none() {
+        let of = |values: &[&str]| {
+            let mut headers = Headers::default();
+            values.iter().for_each(|value| headers.push("Replaces", *value));
+            Replaces::of(&headers)
+        };
+        assert_eq!(of(&[]), Ok(None));
+        let named = of(&["a@b;from-tag=y;to-tag=x;early-only"]).unwrap().unwrap();
+        assert_eq!((named.call_id.as_str(), named.to_tag.as_str(), named.early_only), ("a@b", "x", true));
+        assert!(!of(&["a@b;from-tag=y;to-tag=x"]).unwrap().unwrap().early_only);
+        assert!(of(&["a@b;from-tag=y"]).is_err());
+        assert!(of(&["a@b;from-tag=y;to-tag=x", "c@d;from-tag=y;to-tag=x"]).is_err());
+    }
+
+    #[test]
     fn a_number_or_another_call_can_be_asked_for() {
         assert_eq!(refer(&["<sip:%2B3120@box;user=phone>"]), Ok(ReferTo { user: "+3120".into(), replaces: None }));
-        let replaces = Replaces { call_id: "a@b".into(), to_tag: "x".into(), from_tag: "y".into() };
+        let replaces = Replaces { call_id: "a@b".into(), to_tag: "x".into(), from_tag: "y".into(), early_only: false };
         let to = refer(&["\"Bo\" <sip:101@box?Require=replaces&Replaces=a%40b%3Bfrom-tag%3Dy%3Bto-tag%3Dx>"]);
         assert_eq!(to, Ok(ReferTo { user: "101".into(), replaces: Some(replaces) }));
     }

@@ -30,7 +30,7 @@ async fn reliable_progress_gets_its_prack_in_order_and_what_is_repeated_or_skips
     let (side, wire) = (side().await, Wire::open().await);
     let mut call = side.endpoint.invite(invite(wire.addr(), Transport::Udp)).await.unwrap();
     let asked = wire.expect("INVITE").await;
-    assert_eq!(asked.header("Supported"), "timer, 100rel");
+    assert_eq!(asked.header("Supported"), "timer, 100rel, replaces");
     let number: u32 = asked.header("CSeq").split(' ').next().unwrap().parse().unwrap();
 
     wire.send(with_answer(asked.response("183 Session Progress", "t", &reliable(&wire, 41))), asked.from).await;

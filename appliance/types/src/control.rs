@@ -139,6 +139,13 @@ pub enum Event {
         lk_call_id: String,
         codec: String,
     },
+    /// Another phone has taken the place of the leg's own (RFC 3891).
+    LegTakenOver {
+        lk_call_id: String,
+        sip_call_id: String,
+        /// Its user part of From.
+        from: String,
+    },
     LegHeld {
         lk_call_id: String,
         by_peer: bool,

@@ -63,6 +63,9 @@ async fn take_one(app: &App, source: &str, envelope: Envelope) -> Result<(), Sto
         Event::LegAnswered { lk_call_id, codec } => {
             on_leg(app, lk_call_id, move |live, leg| live.leg_answered(leg, codec)).await
         }
+        Event::LegTakenOver { lk_call_id, sip_call_id, from } => {
+            on_leg(app, lk_call_id, move |live, leg| live.leg_taken_over(leg, sip_call_id, from)).await
+        }
         Event::LegHeld { lk_call_id, .. } => on_leg(app, lk_call_id, |live, leg| live.leg_held(leg, true)).await,
         Event::LegUnheld { lk_call_id, .. } => on_leg(app, lk_call_id, |live, leg| live.leg_held(leg, false)).await,
         Event::LegEnded { lk_call_id, end } => leg_ended(app, lk_call_id, end).await,

@@ -267,6 +267,13 @@ impl Live {
         });
     }
 
+    /// Another phone is this leg from now on.
+    pub fn leg_taken_over(&mut self, lk_call_id: &str, sip_call_id: String, from: String) {
+        let Some(party) = self.leg_by_lk(lk_call_id).map(|leg| leg.party) else { return };
+        self.edit(party, |leg| (leg.sip_call_id, leg.address) = (Some(sip_call_id), Some(from)));
+        self.leg_news(party);
+    }
+
     pub fn leg_held(&mut self, lk_call_id: &str, held: bool) {
         let Some(party) = self.leg_by_lk(lk_call_id).map(|leg| leg.party) else { return };
         self.set_leg(party, if held { LegState::Held } else { LegState::Active });

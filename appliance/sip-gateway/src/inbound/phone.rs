@@ -7,7 +7,10 @@ use super::{
     Answer, Attempt, Refused,
     dispatch::{Dispatch, Found, Terms},
 };
-use crate::participant::{self, Participant};
+use crate::{
+    legs::Peer,
+    participant::{self, Participant},
+};
 use sip::Proof;
 use std::{collections::HashMap, time::Duration};
 use types::control::{Admission, AdmissionRequest, InboundOutcome};
@@ -26,6 +29,9 @@ impl Attempt {
             Proof::Wrong => Err(Refused::with(InboundOutcome::Unauthorized, 403, "not the password of this phone")),
             Proof::Right(extension) => {
                 self.leg.extension_id = extension.parse().ok();
+                if let Some(extension) = self.leg.extension_id {
+                    self.take_over(Peer::Extension(extension))?;
+                }
                 self.gateway.metrics.accepted(&self.leg.lk_call_id);
                 self.ask_for_room().await
             }

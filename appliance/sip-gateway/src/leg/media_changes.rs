@@ -79,7 +79,7 @@ impl Leg {
         }
     }
 
-    fn start_audio(&mut self, agreed: Negotiated) {
+    pub(super) fn start_audio(&mut self, agreed: Negotiated) {
         self.codec = agreed.codec.name().to_owned();
         self.media.negotiated(agreed);
     }

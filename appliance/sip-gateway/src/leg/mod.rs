@@ -17,6 +17,7 @@ mod referral;
 mod rejoin;
 mod room;
 mod rpc;
+mod taking_over;
 mod transfers;
 
 use crate::{
@@ -249,6 +250,7 @@ impl Leg {
             }
             What::Move { room, identity } if active => self.move_to(room, identity).await,
             What::Move { .. } => Err(CommandError::NotAnswered),
+            What::TakeOver(wish) => self.be_taken_over(*wish).await,
             What::Report(code) => self.on_report(code),
             What::GiveUpTransfer => {
                 self.give_up_transfer();

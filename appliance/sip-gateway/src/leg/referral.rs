@@ -11,7 +11,9 @@ use tokio::sync::oneshot;
 use types::control::{ReferralAnswer, ReferralRequest};
 
 /// How long the control plane may think about it.
-const LIMIT: Duration = Duration::from_secs(4);
+const LIMIT: Duration = Duration::from_secs(3);
+/// How long what happened before may take to be known there.
+const NEWS_LIMIT: Duration = Duration::from_secs(1);
 
 impl Leg {
     pub(super) async fn on_referral(&mut self, to: ReferTo, subscription: Subscription, answer: oneshot::Sender<u16>) {
@@ -39,6 +41,7 @@ impl Leg {
             to: to.user,
             replaces,
         };
+        self.gateway.spool.told(NEWS_LIMIT).await;
         match api.with_limit(LIMIT).post("/internal/v1/referral", &request).await {
             Ok(ReferralAnswer::Accepted) => 202,
             Ok(ReferralAnswer::Refused { code }) => code,

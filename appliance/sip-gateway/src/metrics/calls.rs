@@ -87,6 +87,11 @@ impl Metrics {
         self.refused(id, InboundOutcome::Unauthorized, now);
     }
 
+    /// It is another phone of a call that is known already.
+    pub fn took_over(&self, id: &str, now: Instant) {
+        self.refused(id, InboundOutcome::Cancelled, now);
+    }
+
     /// Counts what is reported to the control plane.
     pub fn follow(&self, event: &Event, now: Instant) {
         match event {
