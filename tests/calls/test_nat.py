@@ -22,15 +22,10 @@ def nat():
 def box(nat):
     """Its gateway listens where the router can reach it, and not on loopback."""
     with Box("--without", "sip-gateway") as running:
-        port, file = running.sip[1], running.data / "config" / "sip-gateway.toml"
-        text = file.read_text()
-        for old, new in [(f'listen = "127.0.0.1:{port}"', f'listen = "{nat.box}:{port}"'), ('ip = "127.0.0.1"', f'ip = "{nat.box}"'),
-                         ('"127.0.0.0/8"', '"198.18.0.0/15"')]:
-            assert text.count(old) == 1, f"{old} in {text}"
-            text = text.replace(old, new)
-        file.write_text(text)
+        port = running.sip[1]
+        running.start_gateway((f'listen = "127.0.0.1:{port}"', f'listen = "{nat.box}:{port}"'), ('ip = "127.0.0.1"', f'ip = "{nat.box}"'),
+                              ('"127.0.0.0/8"', '"198.18.0.0/15"'))
         running.sip = (nat.box, port)
-        running.release("sip-gateway")
         yield running
 
 
