@@ -28,10 +28,10 @@ class Engine:
 
 
 @contextlib.contextmanager
-def own(codec):
+def own(codec, rtp=RTP):
     with Box("--room-codec", codec, "--without", "sip-gateway") as box:
-        box.start_gateway(*((f"{name} = {box.facts['rtp'][name]}", f"{name} = {port}") for name, port in RTP.items()))
-        box.facts["rtp"] = RTP
+        box.start_gateway(*((f"{name} = {box.facts['rtp'][name]}", f"{name} = {port}") for name, port in rtp.items()))
+        box.facts["rtp"] = rtp
         until(lambda: answers(box.sip), 30, "the gateway answers")
         yield Engine(box, box.pids()["sip-gateway"])
 
