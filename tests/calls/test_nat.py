@@ -22,15 +22,10 @@ def nat():
 def box(nat):
     """Its gateway listens where the router can reach it, and not on loopback."""
     with Box("--without", "sip-gateway") as running:
-        port, file = running.sip[1], running.data / "config" / "sip-gateway.toml"
-        text = file.read_text()
-        for old, new in [(f'listen = "127.0.0.1:{port}"', f'listen = "{nat.box}:{port}"'), ('ip = "127.0.0.1"', f'ip = "{nat.box}"'),
-                         ('"127.0.0.0/8"', '"198.18.0.0/15"')]:
-            assert text.count(old) == 1, f"{old} in {text}"
-            text = text.replace(old, new)
-        file.write_text(text)
+        port = running.sip[1]
+        running.start_gateway((f'listen = "127.0.0.1:{port}"', f'listen = "{nat.box}:{port}"'), ('ip = "127.0.0.1"', f'ip = "{nat.box}"'),
+                              ('"127.0.0.0/8"', '"198.18.0.0/15"'))
         running.sip = (nat.box, port)
-        running.release("sip-gateway")
         yield running
 
 
@@ -81,3 +76,32 @@ async def test_two_desk_phones_behind_one_nat_call_each_other(box, nat):
         await assert_both_hear(call, at_bert)
         await assert_hung_up(at_bert, call)
     assert (await box.ended_call(to_bert["number"]))["end_reason"] == "callee_hangup"
+
+
+async def test_a_call_goes_on_after_the_nat_forgot_it_until_the_desk_phone_hangs_up(box, nat):
+    async with desk_phone(**behind(nat)) as desk, Phone(host=nat.box) as caller:
+        number = await number_of(box, await registered(box, desk), allowed_addresses=[f"{nat.box}/32"])
+        call = await caller.call(number, box.sip)
+        assert call.status == 200
+        at_desk = await desk.next_call()
+        await assert_both_hear(call, at_desk)
+        nat.forget()
+        await assert_both_hear(call, at_desk)
+        await assert_hung_up(at_desk, call)
+    assert (await box.ended_call(number))["end_reason"] == "callee_hangup"
+
+
+async def test_a_desk_phone_that_registers_again_after_the_nat_forgot_it_is_rung_through_its_new_port(box, nat):
+    async with desk_phone(**behind(nat)) as desk, Phone(host=nat.box) as caller:
+        extension = await registered(box, desk)
+        number = await number_of(box, extension, allowed_addresses=[f"{nat.box}/32"])
+        [before] = await contacts(box, extension)
+        nat.forget()
+        assert (await desk.register(box.sip)).status == 200
+        [after] = await contacts(box, extension)
+        assert after["source"].startswith(f"{nat.router}:") and after["source"] != before["source"]
+        call = await caller.call(number, box.sip)
+        assert call.status == 200
+        at_desk = await desk.next_call()
+        await assert_both_hear(call, at_desk)
+        await assert_hung_up(call, at_desk)

@@ -1,7 +1,7 @@
 """Which gateways are measured side by side?
 
 `pcmu`: ours as the box runs it, PCMU goes through unchanged. `opus`: ours with Opus in the room. `livekit-sip`: the
-program that LIVEKIT_SIP_BIN names, in our gateway's place.
+program that LIVEKIT_SIP_BIN names, in our gateway's place. Each has RTP ports for more calls than a box of `./box run`.
 """
 
 import contextlib
@@ -13,6 +13,8 @@ from pathlib import Path
 
 from boxkit import Box, until
 from swapped import configuration
+
+RTP = {"start": 10000, "end": 14001}  # below what boxes and the kernel give out
 
 
 class Engine:
@@ -26,8 +28,11 @@ class Engine:
 
 
 @contextlib.contextmanager
-def own(codec):
-    with Box("--room-codec", codec) as box:
+def own(codec, rtp=RTP):
+    with Box("--room-codec", codec, "--without", "sip-gateway") as box:
+        box.start_gateway(*((f"{name} = {box.facts['rtp'][name]}", f"{name} = {port}") for name, port in rtp.items()))
+        box.facts["rtp"] = rtp
+        until(lambda: answers(box.sip), 30, "the gateway answers")
         yield Engine(box, box.pids()["sip-gateway"])
 
 
@@ -37,7 +42,7 @@ def livekit_sip():
         log = box.data / "log" / "livekit-sip.log"
         with open(log, "ab") as out:
             program = subprocess.Popen(
-                [os.environ["LIVEKIT_SIP_BIN"], "--config-body", json.dumps(configuration(box, max_cpu_utilization=0.99, logging={"level": "warn"}))],
+                [os.environ["LIVEKIT_SIP_BIN"], "--config-body", json.dumps(configuration(box, rtp_port=RTP, max_cpu_utilization=0.99, logging={"level": "warn"}))],
                 stdout=out, stderr=out)
         try:
             until(lambda: answers(box.sip), 30, f"livekit-sip answers; see {log}")

@@ -116,13 +116,13 @@ class Events:
 
 
 class Box:
-    """A running box."""
+    """A running box; `within` is put before its command."""
 
-    def __init__(self, *options, data=None):
+    def __init__(self, *options, data=None, within=()):
         self._folder = None if data else tempfile.TemporaryDirectory(prefix="scaibox-test-")
         self.data = Path(data or self._folder.name)
         self.errors = open(self.data / "box-run.log", "ab")
-        command = [PROGRAMS / "box-run", "--json", "--data", self.data, *options]
+        command = [*within, PROGRAMS / "box-run", "--json", "--data", self.data, *options]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self.errors, stdin=subprocess.DEVNULL)
         try:
             self.facts = json.loads(self._first_line(180))
@@ -181,6 +181,16 @@ class Box:
     def release(self, part):
         (self.data / "run" / "hold" / part).unlink()
         until(lambda: part in self.pids(), 30, f"{part} starts")
+
+    def start_gateway(self, *changes):
+        """Of a box that was made `--without sip-gateway`: with each `(old, new)` line of its configuration changed."""
+        file = self.data / "config" / "sip-gateway.toml"
+        text = file.read_text()
+        for old, new in changes:
+            assert text.count(old) == 1, f"{old} in {text}"
+            text = text.replace(old, new)
+        file.write_text(text)
+        self.release("sip-gateway")
 
     def log(self, part):
         return (self.data / "log" / f"{part}.log").read_text(errors="replace")

@@ -119,6 +119,13 @@ class Media(asyncio.DatagramProtocol):
             self.port = await self.link.open(self.host, self.port)
         return self
 
+    async def move(self, host):
+        """To ports of another address."""
+        self.transport.close()
+        self.reports.transport.close()
+        self.host = host
+        await self.open()
+
     def start(self, peer):
         """Sends to `peer` from now on: what is played, silence otherwise."""
         self.peer = self.link.towards(peer) if self.link else peer

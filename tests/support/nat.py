@@ -9,6 +9,8 @@ import ctypes
 import os
 import random
 import shutil
+import socket
+import struct
 import subprocess
 from pathlib import Path
 
@@ -27,6 +29,7 @@ table ip filter {
 }
 """
 CLONE_NEWNET = 0x40000000
+NETLINK_NETFILTER, NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_DELETE, NLM_F_REQUEST, NLM_F_ACK = 12, 1, 2, 1, 4
 LIBC = ctypes.CDLL(None, use_errno=True)
 
 
@@ -86,6 +89,14 @@ class Nat:
         """A socket of the private network: it stays there, though this thread comes back."""
         with _entered(self.space):
             return udp(host, port)
+
+    def forget(self):
+        """The router loses its memory: what is sent from now on gets other ports, and what goes to the old ones gets nowhere."""
+        head = struct.pack("=IHHII", 20, NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_DELETE, NLM_F_REQUEST | NLM_F_ACK, 1, 0)
+        with _entered(self.router_space), socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_NETFILTER) as kernel:
+            kernel.send(head + bytes(4))  # of all families and protocols
+            error = struct.unpack_from("=i", kernel.recv(4096), 16)[0]
+        assert error == 0, os.strerror(-error)
 
 
 @contextlib.contextmanager

@@ -46,6 +46,14 @@ class Phone(asyncio.DatagramProtocol):
         self.port = self.udp.get_extra_info("sockname")[1]
         return self
 
+    async def move(self, host):
+        """To another address, as a phone whose network has changed; its calls have to tell the other side."""
+        self.udp.close()
+        self.host = host
+        await self.__aenter__()
+        for call in self.calls.values():
+            await call.media.move(host)
+
     async def __aexit__(self, *_):
         for call in list(self.calls.values()):
             if call.answered and not call.ended.is_set():
@@ -207,15 +215,16 @@ class Phone(asyncio.DatagramProtocol):
     async def next_call(self, limit=15.0):
         return await asyncio.wait_for(self.taken.get(), limit)
 
-    async def register(self, gateway, expires=120):
-        """Tells a registrar where this phone is (0: that it is gone), with its password if asked; the final answer."""
+    async def register(self, gateway, expires=120, about=""):
+        """Tells a registrar where this phone is (0: that it is gone), with its password if asked; the final answer.
+        `about` are parameters of its Contact."""
         uri, call_id = f"sip:{gateway[0]}", fresh("r")
 
         def request(cseq, headers=()):
             return Message(f"REGISTER {uri} SIP/2.0", [
                 ("Via", self.via()), ("Max-Forwards", "70"), ("From", f"<sip:{self.user}@{gateway[0]}>;tag={fresh()}"),
                 ("To", f"<sip:{self.user}@{gateway[0]}>"), ("Call-ID", call_id), ("CSeq", f"{cseq} REGISTER"),
-                ("Contact", self.contact), ("Expires", str(expires)), *headers])
+                ("Contact", self.contact + about), ("Expires", str(expires)), *headers])
 
         answer = await self.transact(request(1), gateway)
         if answer.status != 401 or not self.password:
