@@ -26,6 +26,17 @@ async def test_a_phone_that_tells_its_new_address_in_a_call_is_heard_and_hung_up
     assert (await box.ended_call(number))["end_reason"] == "caller_hangup"
 
 
+async def test_a_phone_may_hold_and_resume_in_one_breath(box):
+    async with desk_phone() as desk, Phone() as caller:
+        call = await caller.call(await number_of(box, await registered(box, desk)), box.sip)
+        assert call.status == 200
+        at_desk = await desk.next_call()
+        for _ in range(5):
+            assert await call.reinvite("sendonly") == (200, "recvonly")
+            assert await call.reinvite("sendrecv") == (200, "sendrecv")
+        await assert_both_hear(call, at_desk)
+
+
 async def test_a_caller_that_tells_its_new_address_in_a_call_is_heard_there_and_may_hang_up(box):
     async with desk_phone() as desk, Phone() as caller:
         number = await number_of(box, await registered(box, desk))

@@ -10,6 +10,7 @@ from carrier import Carrier
 from livekit import api
 from livekit.protocol import sip as lk
 from names import NameServer, missing
+from phone import Phone
 from test_carriers import CREDENTIALS, probe, step
 from test_trunks import status
 from trunks import LiveKitSip
@@ -89,6 +90,9 @@ async def test_a_probe_shows_every_record_and_names_a_transport_that_is_not_offe
             assert record in saw, saw
         report = await probe(box, trunk("udp"))
         assert "transport_not_in_naptr" in report["defects"] and "sip_transport" in step(report, "dns")["hint"], report
+        names.knows(BY_TCP, at(carrier.port, "tcp"), GATEWAY)
+        report = await probe(box, trunk("udp"))
+        assert report["defects"] == ["transport_not_in_naptr", "name_unresolved"], report
 
 
 async def test_the_lower_priority_is_called_first_whatever_its_weight(box, names):
@@ -170,3 +174,31 @@ async def test_a_name_that_nobody_knows_is_told_and_heals_when_somebody_does(box
             assert (await asyncio.to_thread(box.synced, line))["sync_last_error"] is None
             await dial()
             await taken(carrier)
+
+
+async def test_the_next_record_is_tried_when_nobody_takes_the_connection(box, names):
+    async with Carrier(transport="tcp") as carrier:
+        names.knows(at(free_port("tcp"), "tcp", priority=10), at(carrier.port, "tcp", priority=20), GATEWAY)
+        async with calling(box, "tcp") as dial:
+            await dial()
+            await taken(carrier)
+
+
+async def test_an_address_that_did_not_answer_a_call_is_passed_over_by_the_next(box, names):
+    async with Carrier() as carrier:
+        names.knows(at(free_port(), priority=10), at(carrier.port, priority=20), GATEWAY)
+        async with calling(box) as dial:
+            with pytest.raises(api.TwirpError):
+                await dial(wait_until_answered=True, ringing=5)
+            await dial()
+            await taken(carrier)
+
+
+async def test_a_trunk_whose_name_has_only_srv_records_is_synced_and_its_carrier_may_call_us(box, names):
+    async with Phone(host="127.0.0.9") as carrier, Phone() as stranger:
+        names.knows(at(carrier.port), "host-record=gw.carrier.example,127.0.0.9")
+        number, ids = await asyncio.to_thread(
+            box.number, {"action_type": "voicemail"}, sip_server_address="carrier.example", allowed_addresses=[])
+        assert (await asyncio.to_thread(status, box, {"id": ids["trunk"]}))["sync_last_error"] is None
+        assert (await carrier.call(number, box.sip)).status == 200
+        assert (await stranger.call(number, box.sip)).status >= 400

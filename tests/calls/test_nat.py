@@ -105,3 +105,15 @@ async def test_a_desk_phone_that_registers_again_after_the_nat_forgot_it_is_rung
         at_desk = await desk.next_call()
         await assert_both_hear(call, at_desk)
         await assert_hung_up(call, at_desk)
+
+
+async def test_the_box_hangs_up_where_a_phone_is_that_spoke_up_after_the_nat_forgot_it(box, nat):
+    async with desk_phone(**behind(nat)) as desk, Phone(host=nat.box) as caller:
+        number = await number_of(box, await registered(box, desk), allowed_addresses=[f"{nat.box}/32"])
+        call = await caller.call(number, box.sip)
+        assert call.status == 200
+        at_desk = await desk.next_call()
+        nat.forget()
+        assert await at_desk.reinvite("sendrecv") == (200, "sendrecv")
+        await assert_both_hear(call, at_desk)
+        await assert_hung_up(call, at_desk)

@@ -121,3 +121,10 @@ async def test_ports_that_another_program_holds_are_a_503_and_served_as_soon_as_
         calls, refusals = await all_call(phones, number, small_box)
         assert (len(calls), {answer.status for answer in refusals}) == (CAP, {503})
         await hang_up(calls, small_box)
+
+
+async def test_a_caller_who_is_refused_is_told_when_to_come_again(small_box):
+    async with full(small_box) as sip, Phone() as phone:
+        number, _ = await sip.inbound(f"late-{sip.tag}")
+        call = await phone.call(number, small_box.sip)
+        assert (call.status, call.final.result().get("retry-after")) == (503, "5")

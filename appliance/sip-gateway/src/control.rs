@@ -21,8 +21,8 @@ use tokio_util::sync::CancellationToken;
 use types::{
     ExtensionId, TrunkId,
     control::{
-        Dtmf, GatewayHealth, LegView, Move, OptionsAnswer, OptionsRequest, PhoneAccount, PhoneContact, PhoneSet,
-        Refusal, RegistrationSet, RegistrationView, Reject, Report,
+        Dtmf, GatewayHealth, LegView, LookUp, LookedUp, Move, OptionsAnswer, OptionsRequest, PhoneAccount,
+        PhoneContact, PhoneSet, Refusal, RegistrationSet, RegistrationView, Reject, Report,
     },
     network::Addresses,
     probe::{ProbeReport, ProbeRequest},
@@ -60,6 +60,7 @@ fn router(gateway: Arc<Gateway>) -> Router {
         .route("/v1/phones", put(set_phones))
         .route("/v1/phones/{extension}", get(phones))
         .route("/v1/options", post(options))
+        .route("/v1/look-up", post(look_up))
         .route("/v1/probe", post(probe))
         .route("/v1/addresses", get(addresses).put(set_addresses))
         .layer(middleware::from_fn_with_state(gateway.clone(), hurry))
@@ -175,6 +176,12 @@ async fn phones(State(gateway): App, Path(extension): Path<ExtensionId>) -> Json
 
 /// A carrier that takes longer is of no use for calls.
 const OPTIONS_LIMIT: Duration = Duration::from_secs(5);
+
+async fn look_up(State(gateway): App, Json(request): Json<LookUp>) -> Json<LookedUp> {
+    let transport = sip::Transport::named(&request.transport).unwrap_or_default();
+    let places = gateway.endpoint.places(&request.server, transport).await.unwrap_or_default();
+    Json(LookedUp { addresses: places.iter().map(|place| place.ip()).collect() })
+}
 
 async fn options(State(gateway): App, Json(request): Json<OptionsRequest>) -> Json<OptionsAnswer> {
     let transport = sip::Transport::named(&request.transport).unwrap_or_default();

@@ -297,7 +297,8 @@ impl Attempt {
     }
 }
 
-fn retry_after(code: u16) -> Vec<(String, String)> {
+/// When to come again, for those who are refused for now.
+pub fn retry_after(code: u16) -> Vec<(String, String)> {
     match code {
         503 => vec![("Retry-After".into(), "5".into())],
         _ => Vec::new(),

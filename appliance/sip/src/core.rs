@@ -22,8 +22,11 @@ use parking_lot::Mutex;
 use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::{broadcast, mpsc};
+
+/// Who says nothing for so long, not even 100, is not there.
+const SILENCE: Duration = Duration::from_secs(4);
 
 /// Call-ID, our tag, the peer's tag.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -85,8 +88,17 @@ impl Core {
         Request { method: method.to_owned(), uri: uri.to_owned(), headers, body: Vec::new() }
     }
 
+    /// Of several addresses the first that takes a connection; by UDP, which has none, the first that was not silent.
     pub async fn resolve(&self, target: &Target) -> Result<SocketAddr, SipError> {
-        self.resolver.resolve(target).await
+        let found = self.resolver.resolve(target).await?;
+        if found.len() > 1 && target.transport != Transport::Udp {
+            for addr in &found {
+                if self.sockets.knock(*addr).await.is_ok() {
+                    return Ok(*addr);
+                }
+            }
+        }
+        found.first().copied().ok_or_else(|| SipError::Unresolved(target.host.clone()))
     }
 
     pub async fn flow_to(&self, target: &Target) -> Result<Flow, SipError> {
@@ -107,8 +119,10 @@ impl Core {
 
     /// One transaction; its final response, 408 for silence.
     pub async fn exchange(&self, request: &Request, flow: &Flow) -> Result<Response, SipError> {
+        let mut listening = Listening::to(self, flow);
         let mut responses = self.send(request, flow).await?;
         while let Some(response) = responses.recv().await {
+            listening.answered = true;
             if !response.is_provisional() {
                 return Ok(response);
             }
@@ -161,6 +175,32 @@ impl Core {
         let mut response = Response::to_request(request, code, reason, tag);
         response.headers.push("Server", self.config.user_agent.clone());
         response
+    }
+}
+
+/// Whether whoever was asked says anything: noted when nobody listens any more, however that came.
+pub(crate) struct Listening<'a> {
+    core: &'a Core,
+    peer: SocketAddr,
+    since: Instant,
+    pub answered: bool,
+}
+
+impl<'a> Listening<'a> {
+    pub fn to(core: &'a Core, flow: &Flow) -> Self {
+        Listening { core, peer: flow.peer, since: Instant::now(), answered: false }
+    }
+
+    pub fn note(&self) {
+        if self.answered || self.since.elapsed() >= SILENCE {
+            self.core.resolver.heard(self.peer, self.answered);
+        }
+    }
+}
+
+impl Drop for Listening<'_> {
+    fn drop(&mut self) {
+        self.note();
     }
 }
 

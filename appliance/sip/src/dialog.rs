@@ -22,7 +22,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::timeout;
 use tracing::{debug, info};
 
@@ -102,6 +102,8 @@ pub(crate) struct Noted {
     answer_repeats: AtomicU32,
     pub other_answers: AtomicU32,
     contact_unusable: AtomicBool,
+    /// An offer of the peer is answered, and its ACK is here.
+    pub done_answering: Notify,
 }
 
 /// An answered call, either direction. Clones are handles to the same call.

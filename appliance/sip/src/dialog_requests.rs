@@ -20,6 +20,8 @@ use tracing::debug;
 
 /// The owner of the call must answer an offer within this time.
 const ANSWER_PATIENCE: Duration = Duration::from_secs(20);
+/// So long an offer waits for the one before it, whose ACK came just ahead of it.
+const ACK_ON_ITS_WAY: Duration = Duration::from_millis(100);
 
 impl Inner {
     /// The dialog that a request with these tags belongs to.
@@ -37,7 +39,7 @@ impl Inner {
             let answer = self.core.answer(&transaction.request, code, None, None);
             return transaction.respond(&answer).await;
         }
-        self.follow_stream(&transaction);
+        self.follow(&transaction);
         match transaction.request.method.as_str() {
             "INVITE" => self.handle_reinvite(transaction).await,
             "UPDATE" => self.handle_update(transaction).await,
@@ -73,12 +75,14 @@ impl Inner {
         None
     }
 
-    /// A peer whose connection broke comes back on another; our requests take that one too.
-    fn follow_stream(&self, transaction: &ServerTransaction) {
+    /// A peer whose connection broke comes back on another, one whose NAT forgot it from another port; our requests take
+    /// that way, too.
+    fn follow(&self, transaction: &ServerTransaction) {
         let mut state = self.state.lock();
         let (old, new) = (&state.flow, &transaction.flow);
         let as_safe = old.transport() != Transport::Tls || new.transport() == Transport::Tls;
-        if !old.is_alive() && old.peer.ip() == new.peer.ip() && as_safe {
+        let by_udp = old.transport() == Transport::Udp && new.transport() == Transport::Udp;
+        if (by_udp || !old.is_alive()) && old.peer.ip() == new.peer.ip() && as_safe {
             state.flow = transaction.flow.clone();
         }
     }
@@ -129,7 +133,7 @@ impl Inner {
     }
 
     async fn handle_reinvite(self: Arc<Self>, mut transaction: ServerTransaction) {
-        if let Some(refusal) = self.refuse_offer(&transaction.request) {
+        if let Some(refusal) = self.refuse_offer(&transaction.request).await {
             return transaction.respond(&refusal).await;
         }
         self.retarget(&transaction.request.headers);
@@ -138,7 +142,7 @@ impl Inner {
         let answering = tokio::spawn(self.clone().answer_offer(pending.clone()));
         let ack = pending.run(&mut transaction).await;
         let answered = answering.await.unwrap_or(false);
-        self.state.lock().answering = false;
+        self.done_answering();
         match ack {
             Some(ack) if answered => {
                 let sdp = session_of(&ack.headers, &ack.body).ok().flatten();
@@ -150,23 +154,36 @@ impl Inner {
     }
 
     /// Both at once: 491. A second one before the first is done: 500 (RFC 3261 section 14.2).
-    fn refuse_offer(&self, request: &Request) -> Option<Response> {
-        let code = {
-            let mut state = self.state.lock();
-            match (state.offering, state.answering) {
-                (true, _) => 491,
-                (false, true) => 500,
-                (false, false) => {
-                    state.answering = true;
-                    return None;
-                }
-            }
-        };
+    async fn refuse_offer(&self, request: &Request) -> Option<Response> {
+        let done = self.noted.done_answering.notified();
+        let mut refused = self.begin_to_answer();
+        if refused == Err(500) && timeout(ACK_ON_ITS_WAY, done).await.is_ok() {
+            refused = self.begin_to_answer();
+        }
+        let code = refused.err()?;
         let mut refusal = self.core.answer(request, code, None, None);
         if code == 500 {
             refusal.headers.push("Retry-After", "3");
         }
         Some(refusal)
+    }
+
+    /// Or the code that says why not.
+    fn begin_to_answer(&self) -> Result<(), u16> {
+        let mut state = self.state.lock();
+        match (state.offering, state.answering) {
+            (true, _) => Err(491),
+            (false, true) => Err(500),
+            (false, false) => {
+                state.answering = true;
+                Ok(())
+            }
+        }
+    }
+
+    fn done_answering(&self) {
+        self.state.lock().answering = false;
+        self.noted.done_answering.notify_waiters();
     }
 
     /// RFC 3311: a refresh of the session, or an offer that is answered at once.
@@ -176,11 +193,11 @@ impl Inner {
             Err(_) => ReinviteAnswer { code: 415, sdp: None },
             Ok(None) => ReinviteAnswer { code: 200, sdp: None },
             Ok(sdp) => {
-                if let Some(refusal) = self.refuse_offer(&request) {
+                if let Some(refusal) = self.refuse_offer(&request).await {
                     return transaction.respond(&refusal).await;
                 }
                 let given = self.ask_owner(sdp).await;
-                self.state.lock().answering = false;
+                self.done_answering();
                 given
             }
         };
@@ -202,7 +219,7 @@ impl Inner {
         let (response, session) = self.offer_answer(&pending.request, &pending.flow, given);
         // A refusal leaves nothing open; a 200 does until its ACK.
         if !response.is_success() {
-            self.state.lock().answering = false;
+            self.done_answering();
         }
         let answered = pending.finish(&response) && response.is_success();
         if answered {

@@ -32,6 +32,11 @@ impl Endpoint {
         tokio::join!(Records::of(&target), self.0.resolve(&target))
     }
 
+    /// Everywhere that `host[:port]` leads to, in the order in which it is tried.
+    pub async fn places(&self, place: &str, transport: Transport) -> Result<Vec<SocketAddr>, SipError> {
+        self.0.resolver.resolve(&Target::of_place(place, transport)?).await
+    }
+
     /// A connection of its own, closed at once.
     pub async fn knock(&self, addr: SocketAddr) -> Result<(), SipError> {
         self.0.sockets.knock(addr).await

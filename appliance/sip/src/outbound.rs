@@ -5,7 +5,7 @@
 
 use crate::SipError;
 use crate::auth::{Credentials, MAX_TRIES, Proofs};
-use crate::core::{Core, DialogId};
+use crate::core::{Core, DialogId, Listening};
 use crate::dialog::{Dialog, DialogEvent, Inner, Noted, State, TerminatedCause};
 use crate::header::{NameAddr, cseq, list, tag_of};
 use crate::ids::{first_cseq, new_call_id, new_tag};
@@ -254,11 +254,13 @@ impl Attempt {
         let offer = self.offer.clone();
         offer.core.renew(&mut self.request, &offer.flow, self.cseq);
         self.proofs.apply(&mut self.request);
+        let mut listening = Listening::to(&offer.core, &offer.flow);
         let mut responses = offer.core.send(&self.request, &offer.flow).await?;
         let (mut provisional, mut cancel_sent) = (false, false);
         let mut patience = None;
         loop {
             if self.cancel.is_cancelled() {
+                listening.note();
                 self.fail(487, "Request Terminated", Vec::new()).await;
                 if provisional && !cancel_sent {
                     cancel_sent = true;
@@ -270,6 +272,7 @@ impl Attempt {
                 response = receive(&mut responses, patience) => response,
                 () = self.cancel.cancelled(), if !self.told => continue,
             };
+            listening.answered |= response.is_some();
             match response {
                 None => {
                     self.fail(408, "Request Timeout", Vec::new()).await;

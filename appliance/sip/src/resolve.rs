@@ -1,17 +1,21 @@
 //! Which address does a name stand for?
 //!
 //! IP literals at once; names by SRV and address records (RFC 3263), then by the system's own
-//! resolver, which also knows `/etc/hosts`.
+//! resolver, which also knows `/etc/hosts`. Where there are several, one that did not answer lately comes last.
 
 use crate::uri::{SipUri, split_host_port};
 use crate::{SipError, Transport};
 use hickory_resolver::TokioResolver;
 use hickory_resolver::proto::rr::RecordType;
+use parking_lot::Mutex;
+use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::time::timeout;
 
 const PATIENCE: Duration = Duration::from_secs(5);
+/// For so long an address that did not answer comes after the others of its name (RFC 3263 section 4.3).
+const SHUNNED: Duration = Duration::from_secs(300);
 
 /// Where a request goes: a host that is not yet looked up.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,25 +100,45 @@ async fn ask(resolver: &TokioResolver, name: &str, kind: RecordType) -> Vec<Stri
 #[derive(Default)]
 pub(crate) struct Resolver {
     names: tokio::sync::OnceCell<crate::stack::NameResolver>,
+    /// Who did not answer, and when.
+    silent: Mutex<HashMap<SocketAddr, Instant>>,
 }
 
 impl Resolver {
-    pub async fn resolve(&self, target: &Target) -> Result<SocketAddr, SipError> {
+    /// At least one address, the one to try first in front.
+    pub async fn resolve(&self, target: &Target) -> Result<Vec<SocketAddr>, SipError> {
         if let Ok(ip) = target.host.parse::<IpAddr>() {
-            return Ok(SocketAddr::new(ip, target.port.unwrap_or(target.transport.default_port())));
+            return Ok(vec![SocketAddr::new(ip, target.port.unwrap_or(target.transport.default_port()))]);
         }
         let names = self.names.get_or_init(|| async { crate::stack::NameResolver::new() }).await;
-        if let Ok(Some(addr)) = timeout(PATIENCE, names.lookup(target)).await {
-            return Ok(addr);
-        }
-        self.system(target).await.ok_or_else(|| SipError::Unresolved(target.host.clone()))
+        let found = match timeout(PATIENCE, names.lookup(target)).await {
+            Ok(found) if !found.is_empty() => found,
+            _ => self.system(target).await.ok_or_else(|| SipError::Unresolved(target.host.clone()))?,
+        };
+        Ok(silent_last(found, &self.silent.lock(), Instant::now()))
     }
 
-    async fn system(&self, target: &Target) -> Option<SocketAddr> {
-        let place = (target.host.as_str(), target.port.unwrap_or(target.transport.default_port()));
-        let found: Vec<SocketAddr> = timeout(PATIENCE, tokio::net::lookup_host(place)).await.ok()?.ok()?.collect();
-        found.iter().find(|addr| addr.is_ipv4()).or(found.first()).copied()
+    /// It was asked and said nothing, or it answered.
+    pub fn heard(&self, addr: SocketAddr, answered: bool) {
+        let (mut silent, now) = (self.silent.lock(), Instant::now());
+        silent.retain(|known, since| *known != addr && now < *since + SHUNNED);
+        if !answered {
+            silent.insert(addr, now);
+        }
     }
+
+    async fn system(&self, target: &Target) -> Option<Vec<SocketAddr>> {
+        let place = (target.host.as_str(), target.port.unwrap_or(target.transport.default_port()));
+        let mut found: Vec<SocketAddr> = timeout(PATIENCE, tokio::net::lookup_host(place)).await.ok()?.ok()?.collect();
+        found.sort_by_key(|addr| addr.is_ipv6());
+        Some(found).filter(|found| !found.is_empty())
+    }
+}
+
+/// In order, but those that were silent within [`SHUNNED`] behind the others.
+fn silent_last(mut found: Vec<SocketAddr>, silent: &HashMap<SocketAddr, Instant>, now: Instant) -> Vec<SocketAddr> {
+    found.sort_by_key(|addr| silent.get(addr).is_some_and(|since| now < *since + SHUNNED));
+    found
 }
 
 #[cfg(test)]
@@ -134,7 +158,22 @@ mod tests {
     #[tokio::test]
     async fn an_address_needs_no_look_up_and_defaults_to_port_5060() {
         let target = Target::of_place("192.0.2.1", Transport::Udp).unwrap();
-        assert_eq!(Resolver::default().resolve(&target).await.unwrap(), "192.0.2.1:5060".parse().unwrap());
+        assert_eq!(
+            Resolver::default().resolve(&target).await.unwrap(),
+            vec!["192.0.2.1:5060".parse::<SocketAddr>().unwrap()]
+        );
+    }
+
+    #[test]
+    fn who_did_not_answer_lately_comes_last_and_the_others_keep_their_order() {
+        let addresses = |ports: [u16; 3]| ports.map(|port| SocketAddr::from(([192, 0, 2, 1], port))).to_vec();
+        let (resolver, now) = (Resolver::default(), Instant::now());
+        let ordered = |now| silent_last(addresses([1, 2, 3]), &resolver.silent.lock(), now);
+        resolver.heard(addresses([1, 2, 3])[0], false);
+        assert_eq!(ordered(now), addresses([2, 3, 1]));
+        assert_eq!(ordered(now + 2 * SHUNNED), addresses([1, 2, 3]), "long ago");
+        resolver.heard(addresses([1, 2, 3])[0], true);
+        assert_eq!(ordered(now), addresses([1, 2, 3]), "it is back");
     }
 
     #[tokio::test]

@@ -345,11 +345,12 @@ impl NameResolver {
         NameResolver(rsipstack::resolver::SipResolver::new())
     }
 
-    pub async fn lookup(&self, target: &crate::resolve::Target) -> Option<SocketAddr> {
+    /// In the order in which they are to be tried; none when the name leads nowhere.
+    pub async fn lookup(&self, target: &crate::resolve::Target) -> Vec<SocketAddr> {
         let domain = rsipstack::sip::Domain::from(target.host.clone());
         let port = target.port.map(Into::into);
         let transport = sip_addr(target.transport, ([0, 0, 0, 0], 0).into()).r#type;
-        let found = self.0.lookup(&domain, port, transport, false).await.ok()?;
-        found.first().map(|found| found.addr)
+        let found = self.0.lookup(&domain, port, transport, false).await.unwrap_or_default();
+        found.into_iter().map(|found| found.addr).collect()
     }
 }

@@ -10,7 +10,7 @@ async fn called(side: &Side, wire: &Wire, more: &str) -> (Dialog, Events) {
     let mut call = side.endpoint.invite(invite(wire.addr(), Transport::Udp)).await.unwrap();
     let request = wire.expect("INVITE").await;
     assert_eq!((request.header("Session-Expires"), request.header("Min-SE")), ("1800".into(), "90".into()));
-    assert_eq!(request.header("Supported"), "timer, 100rel");
+    assert_eq!(request.header("Supported"), "timer, 100rel, replaces");
     wire.send(request.response("200 OK", "t", &(wire.contact() + more)), request.from).await;
     let Some(OutboundEvent::Answered { dialog, events, .. }) = soon(call.next()).await else { panic!("no answer") };
     (dialog, events)

@@ -11,6 +11,7 @@
 //! - `POST /v1/registrations/{trunk_id}/refresh`: register now
 //! - `PUT  /v1/phones` ([`PhoneSet`]: all that may register, -> how many) and `GET /v1/phones/{extension_id}` -> `[`[`PhoneContact`]`]`
 //! - `POST /v1/options` ([`OptionsRequest`] -> [`OptionsAnswer`]): is anybody there?
+//! - `POST /v1/look-up` ([`LookUp`] -> [`LookedUp`]): where do requests for a server go?
 //! - `POST /v1/probe` ([`crate::probe::ProbeRequest`] -> [`crate::probe::ProbeReport`]): what is this carrier able to do?
 //! - `POST /v1/legs/{lk_call_id}/answer`, `/reject` ([`Reject`]), `/hangup`, `/hold`, `/unhold`, `/dtmf` ([`Dtmf`]),
 //!   `/report` ([`Report`]), `/move` ([`Move`]) -> 204,
@@ -453,6 +454,21 @@ pub struct OptionsAnswer {
     pub answered: bool,
     pub code: u16,
     pub reason: String,
+}
+
+/// Where do requests for this server go (RFC 3263)?
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct LookUp {
+    /// `host` or `host:port`.
+    pub server: String,
+    /// `udp`, `tcp` or `tls`.
+    pub transport: String,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LookedUp {
+    /// Empty when the name leads nowhere.
+    pub addresses: Vec<IpAddr>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -23,6 +23,7 @@ use livekit::{
 use serde_json::json;
 use std::{
     collections::{BTreeSet, HashMap},
+    net::IpAddr,
     time::Duration,
 };
 use store::{
@@ -33,7 +34,7 @@ use store::{
 };
 use types::{
     Redacted, TrunkId,
-    control::{RegistrationSet, RegistrationSpec, RegistrationState, RegistrationView},
+    control::{LookUp, LookedUp, RegistrationSet, RegistrationSpec, RegistrationState, RegistrationView},
 };
 
 const PERIOD: Duration = Duration::from_secs(60);
@@ -199,7 +200,7 @@ async fn ensure(app: &App, job: &Job) -> Result<Objects, Obstacle> {
     if !job.trunk.spec.enabled {
         return Ok(Objects::default());
     }
-    let resolved = resolve(&job.trunk.spec.sip_server_address).await?;
+    let resolved = resolve(app, &job.trunk.spec).await?;
     let livekit = app.livekit.as_ref().ok_or_else(|| Obstacle {
         error: app.livekit_missing.clone().unwrap_or_default(),
         hint: "set the LiveKit settings and start control-api again",
@@ -285,18 +286,33 @@ fn encryption(wanted: MediaEncryption) -> SipMediaEncryption {
     }
 }
 
-/// The addresses behind the server's name, asked for anew on every pass.
-async fn resolve(server: &str) -> Result<Vec<String>, Obstacle> {
-    let (host, _) = split_host_port(server);
-    let unresolved = |why: String| Obstacle {
-        error: format!("503 {host} does not resolve: {why}"),
-        hint: "check the spelling of sip_server_address and the box's DNS",
-    };
+/// The addresses behind the server's name, asked for anew on every pass: those that SRV records lead the gateway to, and
+/// the name's own.
+async fn resolve(app: &App, spec: &TrunkSpec) -> Result<Vec<String>, Obstacle> {
+    let (host, _) = split_host_port(&spec.sip_server_address);
+    let (sent_to, own) = tokio::join!(called(app, spec), own_addresses(host));
+    let addresses: BTreeSet<_> =
+        sent_to.iter().chain(own.iter().flatten()).map(|address| address.to_string()).collect();
+    match own {
+        Err(why) if addresses.is_empty() => Err(Obstacle {
+            error: format!("503 {host} does not resolve: {why}"),
+            hint: "check the spelling of sip_server_address and the box's DNS",
+        }),
+        _ => Ok(addresses.into_iter().collect()),
+    }
+}
+
+/// Where the gateway sends requests; nowhere while it is away.
+async fn called(app: &App, spec: &TrunkSpec) -> Vec<IpAddr> {
+    let request = LookUp { server: spec.sip_server_address.clone(), transport: spec.sip_transport.as_str().to_owned() };
+    let found: Result<LookedUp, _> = app.gateway.with_limit(RESOLVE_LIMIT).post("/v1/look-up", &request).await;
+    found.map(|found| found.addresses).unwrap_or_default()
+}
+
+async fn own_addresses(host: &str) -> Result<Vec<IpAddr>, String> {
     let lookup = tokio::time::timeout(RESOLVE_LIMIT, tokio::net::lookup_host((host, 0))).await;
-    let found = lookup.map_err(|_| unresolved("no answer in time".into()))?;
-    let found = found.map_err(|err| unresolved(err.to_string()))?;
-    let addresses: BTreeSet<_> = found.map(|address| address.ip().to_string()).collect();
-    Ok(addresses.into_iter().collect())
+    let found = lookup.map_err(|_| "no answer in time".to_owned())?.map_err(|err| err.to_string())?;
+    Ok(found.map(|address| address.ip()).collect())
 }
 
 /// Writes what came out, and tells whoever listens when it is news.

@@ -10,7 +10,10 @@ use super::{
 };
 use crate::{
     gateway::{Gateway, Port, PortError},
-    inbound::dispatch::{Dispatch, Found, Terms},
+    inbound::{
+        dispatch::{Dispatch, Found, Terms},
+        retry_after,
+    },
     leg_state::LegState,
     media_thread::{NewLeg, PhoneSockets},
     transfer,
@@ -243,6 +246,6 @@ async fn refuse(
     let (outcome, code) = error.answer();
     let detail = format!("{:#}", anyhow::Error::from(error));
     tracing::info!(%correlation_id, call.id = %leg.lk_call_id, sip.code = code, detail, "inbound call refused");
-    call.reject(code, None, &[]).await;
+    call.reject(code, None, &retry_after(code)).await;
     gateway.spool.append(Some(correlation_id), Event::InboundRefused { leg, outcome, sip_code: Some(code), detail });
 }

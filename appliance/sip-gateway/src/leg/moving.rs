@@ -16,7 +16,7 @@ impl Leg {
         let codecs = self.sdp.negotiated().map(|agreed| super::room_codec(agreed.codec)).into_iter().collect();
         let options = room::join_options(&self.gateway, &seat, codecs).map_err(not_now)?;
         let socket = room::room_socket(&self.gateway).await.map_err(not_now)?;
-        self.media.move_to(options, socket);
+        self.media.move_to(options, socket).await.map_err(not_now)?;
         (self.seat, self.audience) = (seat, Audience::default());
         tracing::info!(correlation_id = %self.correlation_id, call.id = %self.lk_call_id, room, "leg moves to another room");
         self.gateway.legs.update(&self.lk_call_id, |view| (view.room, view.identity) = (room, identity));

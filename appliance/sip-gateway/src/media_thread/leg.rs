@@ -144,7 +144,7 @@ impl Leg {
                 }
             }),
             LegOrder::Rejoin(again) => self.rejoin(*again, now),
-            LegOrder::Move(again) => self.move_to(*again, now),
+            LegOrder::Move(again, moved) => drop(moved.send(self.move_to(*again, now))),
             LegOrder::Leave(reason) => {
                 self.in_room(|room| room.leave(reason));
                 self.flush(now);

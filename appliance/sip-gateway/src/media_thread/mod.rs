@@ -34,7 +34,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
-use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::{mpsc::UnboundedSender, oneshot};
 use types::control::LegStats;
 use worker::{Order, Worker};
 
@@ -113,13 +113,15 @@ pub enum LegMediaEvent {
 
 /// Why a leg never got onto its thread.
 #[derive(Debug, thiserror::Error)]
-enum AddError {
+pub enum AddError {
     #[error("a media socket could not be used")]
     Socket(#[from] std::io::Error),
     #[error("the room session could not be made")]
     Room(#[from] RoomError),
     #[error("the room's codec is not available")]
     Codec(#[from] media::codec::CodecError),
+    #[error("the leg has ended")]
+    Gone,
 }
 
 /// The media threads of this process.
@@ -222,7 +224,7 @@ pub(crate) enum LegOrder {
     Attributes(HashMap<String, String>),
     Packet(Box<DataPacket>),
     Rejoin(Box<Again>),
-    Move(Box<Again>),
+    Move(Box<Again>, oneshot::Sender<Result<(), AddError>>),
     Leave(DisconnectReason),
 }
 
@@ -281,9 +283,11 @@ impl LegHandle {
         self.0.order(LegOrder::Rejoin(Box::new(Again { options, room_socket })));
     }
 
-    /// Leaves the room for another one.
-    pub fn move_to(&self, options: JoinOptions, room_socket: UdpSocket) {
-        self.0.order(LegOrder::Move(Box::new(Again { options, room_socket })));
+    /// Leaves the room for another one; what happens in the one before does not matter from then on.
+    pub async fn move_to(&self, options: JoinOptions, room_socket: UdpSocket) -> Result<(), AddError> {
+        let (moved, outcome) = oneshot::channel();
+        self.0.order(LegOrder::Move(Box::new(Again { options, room_socket }), moved));
+        outcome.await.unwrap_or(Err(AddError::Gone))
     }
 
     /// Leaves the room and closes the sockets; `Stats` and `Closed` follow. The reason is what the room is told.

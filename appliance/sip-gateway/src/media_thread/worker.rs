@@ -93,7 +93,7 @@ impl Worker {
             Order::Add(id, leg) => self.add(id, leg),
             Order::Leg(id, order) => {
                 let Some(place) = self.places.get(&id).copied() else { return };
-                if let LegOrder::Rejoin(again) | LegOrder::Move(again) = &order
+                if let LegOrder::Rejoin(again) | LegOrder::Move(again, _) = &order
                     && let Err(error) = self.watch(&again.room_socket, place, ROOM)
                 {
                     // Nothing will come by it, so the session ends and another one follows.

@@ -57,6 +57,12 @@ async fn dns(gateway: &Gateway, request: &ProbeRequest, transport: Transport, fo
     let (records, address) = gateway.endpoint.look_up(&request.server, transport).await;
     let listed = words_of(&records);
     match address {
+        // It may lead somewhere by a transport that it names.
+        Err(error) if !offers(&records, transport) => Seen {
+            saw: format!("{listed}{error}"),
+            defects: vec![Defect::TransportNotInNaptr, verdict::of_error(&error)],
+            doubt: None,
+        },
         Err(error) => Seen::wrong(format!("{listed}{error}"), verdict::of_error(&error)),
         Ok(address) => {
             *found = Some(address);

@@ -19,10 +19,13 @@ impl Leg {
         Ok(())
     }
 
-    /// In a room where nobody knows the phone yet.
+    /// In a room where nobody knows the phone yet. What still comes by the WebSocket of the room before is not its own.
     fn new_session(&mut self, options: JoinOptions, local: SocketAddr, now: Instant) -> Result<RoomSession, AddError> {
         let codec = room_codec(options.published_codec().unwrap_or(AudioCodec::Opus));
-        let session = RoomSession::new(options, local, &self.certificate, now)?;
+        let session = match &self.session {
+            Some(before) => before.after(options, local, &self.certificate, now)?,
+            None => RoomSession::new(options, local, &self.certificate, now)?,
+        };
         self.to_room.set_codec(codec)?;
         Ok(session)
     }
@@ -45,17 +48,15 @@ impl Leg {
         Ok(self.session.as_ref().map(after).transpose()?)
     }
 
-    /// Another room takes the place of this one, which hears our last words; the phone notices nothing.
-    pub(super) fn move_to(&mut self, again: Again, now: Instant) {
-        let local = again.local().map_err(AddError::from);
-        match local.and_then(|local| self.new_session(again.options, local, now)) {
-            Ok(session) => {
-                self.say_goodbye();
-                self.to_phone.forget_tracks();
-                (self.session, self.room_socket) = (Some(session), again.room_socket);
-            }
-            Err(error) => tracing::error!(%error, "the other room cannot be joined; the leg stays where it is"),
-        }
+    /// Another room takes the place of this one, which hears our last words; the phone notices nothing. After an error
+    /// the leg is where it was.
+    pub(super) fn move_to(&mut self, again: Again, now: Instant) -> Result<(), AddError> {
+        let local = again.local()?;
+        let session = self.new_session(again.options, local, now)?;
+        self.say_goodbye();
+        self.to_phone.forget_tracks();
+        (self.session, self.room_socket) = (Some(session), again.room_socket);
+        Ok(())
     }
 
     /// To the room that is left. What it still had to tell concerns nobody.
