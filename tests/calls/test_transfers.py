@@ -7,6 +7,7 @@ from phone import Phone
 from room import Guest
 from test_phones import accepted, assert_both_hear, desk_phone, number_of, registered
 from test_wave import rung
+from tones import share
 
 
 async def received(box, desk, caller, **more):
@@ -40,6 +41,7 @@ async def test_a_desk_phone_hands_its_caller_to_another_extension(box):
         at_bert = await bert.next_call()
         assert at_bert.caller == caller.user, "the second phone shows who calls"
         await eventually(lambda: ("active", "SIP/2.0 180 Ringing") in at_anna.notified, why="Anna hears that it rings")
+        await eventually(lambda: share(outside.media.heard(0.5), 425, 8000) > 0.9, why="the caller hears that it rings")
         await at_bert.answer()
         await told(at_anna, "SIP/2.0 200 OK")
         await asyncio.wait_for(at_anna.ended.wait(), 10)

@@ -86,6 +86,7 @@ impl Call {
     /// Nobody took the call: everything is as it was before.
     pub(crate) fn take_back(&mut self, by: Party, code: u16) {
         self.drop_others();
+        self.ring_back(false);
         self.step = Step::Talking { party: by, extension: None, until: None };
         self.out(Output::Report { party: by, code });
     }

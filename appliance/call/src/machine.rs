@@ -38,6 +38,9 @@ pub struct Call {
     /// It was handed over once: it is talked in, whatever is tried.
     #[serde(default)]
     pub(crate) handed_over: bool,
+    /// The caller hears ringing that we make.
+    #[serde(default)]
+    ringing_back: bool,
     pub(crate) hops: u8,
     next_party: u16,
     pub(crate) ended: Option<EndReason>,
@@ -64,6 +67,7 @@ impl Call {
             held: Vec::new(),
             handing_over: None,
             handed_over: false,
+            ringing_back: false,
             hops: 0,
             next_party: 1,
             ended: None,
@@ -262,6 +266,14 @@ impl Call {
             attempts.push(Attempt { party, ring, failure: None });
         }
         self.step = Step::Ringing(Group { extension, attempts, until: now + timeout });
+        self.ring_back(self.connected && (self.handed_over || self.direction == Direction::Inbound));
+    }
+
+    /// Nobody else rings for who has got 200 OK.
+    pub(crate) fn ring_back(&mut self, rings: bool) {
+        if std::mem::replace(&mut self.ringing_back, rings) != rings {
+            self.out(Output::RingBack(rings));
+        }
     }
 
     fn work(&mut self, job: Job, now: Duration) -> Party {
@@ -297,6 +309,7 @@ impl Call {
         let losers: Vec<_> = group.open().filter(|open| *open != party).collect();
         let extension = group.extension.clone();
         self.outputs.extend(losers.into_iter().map(Output::Cancel));
+        self.ring_back(false);
         self.succeed();
         self.step = Step::Talking { party, extension, until: Some(now + JOIN_PATIENCE) };
     }
@@ -398,6 +411,7 @@ impl Call {
     fn job_started(&mut self) {
         if let Step::Working { until, .. } = &mut self.step {
             *until = None;
+            self.ring_back(false);
             self.succeed();
         }
     }

@@ -179,6 +179,8 @@ pub enum Output {
         party: Party,
         code: u16,
     },
+    /// The caller, who is connected already, hears ringing; or no more.
+    RingBack(bool),
     /// Only while the caller is not connected.
     RejectCaller {
         code: u16,

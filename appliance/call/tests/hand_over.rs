@@ -27,6 +27,10 @@ fn ring_third() -> Output {
     ring_outside(THIRD, "+31201234567", None, 60)
 }
 
+/// The caller hears that it rings, or what is said again.
+const RINGING: Output = Output::RingBack(true);
+const TALKING: Output = Output::RingBack(false);
+
 fn report(code: u16) -> Output {
     Output::Report { party: CALLEE, code }
 }
@@ -34,10 +38,10 @@ fn report(code: u16) -> Output {
 #[test]
 fn the_one_who_was_called_hands_the_caller_to_a_third_and_leaves() {
     let mut story = talking();
-    assert_eq!(story.say(Input::HandOver { by: CALLEE, to: outside() }), [ring_third()]);
+    assert_eq!(story.say(Input::HandOver { by: CALLEE, to: outside() }), [ring_third(), RINGING]);
     assert_eq!(story.state(), State::Active, "nobody hears that the call is over");
     assert_eq!(story.say(Input::PartyRinging(THIRD)), [report(180)]);
-    assert_eq!(story.say(Input::PartyAnswered(THIRD)), [report(200)]);
+    assert_eq!(story.say(Input::PartyAnswered(THIRD)), [TALKING, report(200)]);
     assert_eq!(story.say(Input::Transferred(CALLEE)), [], "it is not missed");
     assert_eq!(
         story.say(Input::HungUp(THIRD)),
@@ -50,8 +54,8 @@ fn a_caller_who_hands_over_makes_the_other_one_the_caller() {
     let mut story = talking();
     story.say(Input::Held(Party::CALLER));
     let to = outside();
-    assert_eq!(story.say(Input::HandOver { by: Party::CALLER, to }), [Output::Swap(CALLEE), ring_third()]);
-    assert_eq!(story.say(Input::PartyAnswered(THIRD)), [report(200)]);
+    assert_eq!(story.say(Input::HandOver { by: Party::CALLER, to }), [Output::Swap(CALLEE), ring_third(), RINGING]);
+    assert_eq!(story.say(Input::PartyAnswered(THIRD)), [TALKING, report(200)]);
     assert_eq!(story.state(), State::Active, "who handed over had the call on hold");
     let outputs = story.say(Input::HungUp(Party::CALLER));
     assert_eq!(outputs, [Output::HangUp(THIRD), ended(EndReason::CallerHangup, None)]);
@@ -62,7 +66,7 @@ fn a_third_who_is_busy_gives_the_call_back() {
     let mut story = talking();
     story.say(Input::HandOver { by: CALLEE, to: outside() });
     assert_eq!(story.restart(), [], "over a restart as well");
-    assert_eq!(story.say(Input::PartyFailed(THIRD, Failure::Sip(486))), [report(486)]);
+    assert_eq!(story.say(Input::PartyFailed(THIRD, Failure::Sip(486))), [TALKING, report(486)]);
     assert_eq!(story.state(), State::Active);
     let outputs = story.say(Input::HungUp(CALLEE));
     assert_eq!(outputs.last(), Some(&ended(EndReason::CalleeHangup, None)));
@@ -78,7 +82,7 @@ fn an_extension_is_rung_as_its_settings_say_and_its_voicemail_counts_as_somebody
     story.say(Input::Found(Box::new(extension.clone())));
     let outputs = story.after(25);
     assert!(matches!(outputs.last(), Some(Output::Record { .. })), "{outputs:?}");
-    assert_eq!(story.say(Input::JobStarted), [report(200)]);
+    assert_eq!(story.say(Input::JobStarted), [TALKING, report(200)]);
 }
 
 #[test]

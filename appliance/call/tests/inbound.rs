@@ -305,9 +305,10 @@ fn a_forward_that_the_carrier_accepts_takes_the_caller_away() {
 #[test]
 fn a_forward_that_the_carrier_refuses_is_bridged() {
     let mut story = forwarded();
-    assert_eq!(story.say(Input::ReferRejected { code: Some(603) }), [ring_outside(CALLEE, "+31201234567", None, 60)]);
+    let dial = ring_outside(CALLEE, "+31201234567", None, 60);
+    assert_eq!(story.say(Input::ReferRejected { code: Some(603) }), [dial, Output::RingBack(true)]);
     assert_eq!(story.state(), State::Active);
-    story.say(Input::PartyAnswered(CALLEE));
+    assert_eq!(story.say(Input::PartyAnswered(CALLEE)), [Output::RingBack(false)], "the caller is answered already");
     assert_eq!(
         story.say(Input::HungUp(CALLEE)),
         [Output::HangUp(Party::CALLER), Output::HangUp(CALLEE), ended(EndReason::CalleeHangup, None)]

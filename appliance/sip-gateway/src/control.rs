@@ -22,7 +22,7 @@ use types::{
     ExtensionId, TrunkId,
     control::{
         Dtmf, GatewayHealth, LegView, LookUp, LookedUp, Move, OptionsAnswer, OptionsRequest, PhoneAccount,
-        PhoneContact, PhoneSet, Refusal, RegistrationSet, RegistrationView, Reject, Report,
+        PhoneContact, PhoneSet, Refusal, RegistrationSet, RegistrationView, Reject, Report, RingBack,
     },
     network::Addresses,
     probe::{ProbeReport, ProbeRequest},
@@ -53,6 +53,7 @@ fn router(gateway: Arc<Gateway>) -> Router {
         .route("/v1/legs/{id}/unhold", post(unhold))
         .route("/v1/legs/{id}/dtmf", post(dtmf))
         .route("/v1/legs/{id}/report", post(report))
+        .route("/v1/legs/{id}/ring-back", post(ring_back))
         .route("/v1/legs/{id}/move", post(move_leg))
         .route("/v1/legs/{id}/trace", get(trace))
         .route("/v1/registrations", get(registrations).put(set_registrations))
@@ -114,6 +115,10 @@ async fn dtmf(State(gateway): App, Path(id): Path<String>, Json(body): Json<Dtmf
 
 async fn report(State(gateway): App, Path(id): Path<String>, Json(body): Json<Report>) -> Outcome {
     gateway.legs.command(&id, What::Report(body.code)).await.into()
+}
+
+async fn ring_back(State(gateway): App, Path(id): Path<String>, Json(body): Json<RingBack>) -> Outcome {
+    gateway.legs.command(&id, What::RingBack(body.on)).await.into()
 }
 
 async fn move_leg(State(gateway): App, Path(id): Path<String>, Json(Move { room, identity }): Json<Move>) -> Outcome {

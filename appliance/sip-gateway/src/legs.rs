@@ -36,6 +36,8 @@ pub enum What {
     Hold,
     Unhold,
     Digits(String),
+    /// The phone hears ringing instead of its room, or the room again.
+    RingBack(bool),
     /// How it goes with whoever takes the phone's place.
     Report(u16),
     Transfer {

@@ -14,7 +14,7 @@
 //! - `POST /v1/look-up` ([`LookUp`] -> [`LookedUp`]): where do requests for a server go?
 //! - `POST /v1/probe` ([`crate::probe::ProbeRequest`] -> [`crate::probe::ProbeReport`]): what is this carrier able to do?
 //! - `POST /v1/legs/{lk_call_id}/answer`, `/reject` ([`Reject`]), `/hangup`, `/hold`, `/unhold`, `/dtmf` ([`Dtmf`]),
-//!   `/report` ([`Report`]), `/move` ([`Move`]) -> 204,
+//!   `/report` ([`Report`]), `/ring-back` ([`RingBack`]), `/move` ([`Move`]) -> 204,
 //!   or [`Refusal`] with 404 (`leg_not_found`) or 409 (`leg_already_ended`, `leg_already_answered`, `leg_not_answered`)
 //! - `GET  /v1/legs/{lk_call_id}/trace` -> [`crate::trace::LegTrace`]: what was said, also of legs that have ended
 //!
@@ -326,6 +326,12 @@ pub enum ReferralAnswer {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Report {
     pub code: u16,
+}
+
+/// `POST /v1/legs/{lk_call_id}/ring-back`: the phone hears ringing instead of its room, or the room again.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct RingBack {
+    pub on: bool,
 }
 
 /// `POST /v1/legs/{lk_call_id}/move`: leave the room, go on in another as somebody else there.

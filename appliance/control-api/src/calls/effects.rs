@@ -15,7 +15,7 @@ use store::{StoreError, bots::Bot, tenants};
 use tokio::sync::mpsc;
 use types::{
     BotId, CallId, CorrelationId, DidId, EndReason, ExtensionId, LegId, TenantId, VoicemailId,
-    control::{JobMetadata, JobTask, Refusal, Reject, Report, VOICE_AGENT},
+    control::{JobMetadata, JobTask, Refusal, Reject, Report, RingBack, VOICE_AGENT},
 };
 
 const GREETING: &str = "Nobody can take your call right now. Please leave a message after the tone.";
@@ -50,6 +50,11 @@ pub enum Effect {
     Report {
         lk_call_id: String,
         code: u16,
+    },
+    /// A phone in the room hears ringing instead of it; or the room again.
+    RingBack {
+        lk_call_id: String,
+        on: bool,
     },
     CloseRoom,
 }
@@ -118,6 +123,7 @@ impl Scene {
             Effect::Reject { code, reason } => self.reject(code, reason).await,
             Effect::Drop { lk_call_id, identity } => self.put_out(&livekit, lk_call_id, identity).await,
             Effect::Report { lk_call_id, code } => self.report(&lk_call_id, code).await,
+            Effect::RingBack { lk_call_id, on } => self.ring_back(&lk_call_id, on).await,
             Effect::CloseRoom => self.close_room(&livekit).await,
         }
     }
@@ -243,6 +249,13 @@ impl Scene {
         let path = format!("/v1/legs/{lk_call_id}/report");
         if let Err(error) = self.app.gateway.act_with(&path, &Report { code }).await {
             self.shrug("scaidial_report_failed", &error);
+        }
+    }
+
+    async fn ring_back(&self, lk_call_id: &str, on: bool) {
+        let path = format!("/v1/legs/{lk_call_id}/ring-back");
+        if let Err(error) = self.app.gateway.act_with(&path, &RingBack { on }).await {
+            self.shrug("scaidial_ring_back_failed", &error);
         }
     }
 

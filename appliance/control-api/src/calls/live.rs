@@ -336,6 +336,11 @@ impl Live {
             }
             Output::Swap(party) => self.swap(party.0),
             Output::Report { party, code } => self.report(party.0, code),
+            Output::RingBack(on) => {
+                if let Some(lk_call_id) = self.party(0).and_then(|leg| leg.lk_call_id.clone()) {
+                    self.effect(Effect::RingBack { lk_call_id, on });
+                }
+            }
             Output::AnswerCaller => self.effect(Effect::Answer),
             Output::Refer { to } => self.effect(Effect::Refer(to)),
             Output::RejectCaller { code } => {

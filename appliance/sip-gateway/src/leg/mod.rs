@@ -232,7 +232,7 @@ impl Leg {
         let outcome = match what {
             What::Answer if active => Err(CommandError::AlreadyAnswered),
             What::Reject { .. } if active => Err(CommandError::AlreadyAnswered),
-            What::Hold | What::Unhold | What::Digits(_) | What::Transfer { .. } if !active => {
+            What::Hold | What::Unhold | What::Digits(_) | What::RingBack(_) | What::Transfer { .. } if !active => {
                 Err(CommandError::NotAnswered)
             }
             What::Answer => self.obey(Input::Answer),
@@ -251,6 +251,10 @@ impl Leg {
             What::Move { room, identity } if active => self.move_to(room, identity).await,
             What::Move { .. } => Err(CommandError::NotAnswered),
             What::TakeOver(wish) => self.be_taken_over(*wish).await,
+            What::RingBack(on) => {
+                self.media.play(on.then(Sound::ringing));
+                Ok(())
+            }
             What::Report(code) => self.on_report(code),
             What::GiveUpTransfer => {
                 self.give_up_transfer();
