@@ -6,18 +6,20 @@ import os
 import pytest
 
 LIVEKIT_SIP = os.environ.get("LIVEKIT_SIP_BIN")
-# Modules whose stories need nothing but `box`, and no part of it that only one engine has.
-NEUTRAL = {f"test_{name}" for name in ("bots", "contract", "dialing", "dialplan", "headers", "malformed", "pin")}
+# Modules whose stories need no part of a box that only one engine has, and the fixture that brings the engine.
+NEUTRAL = {f"test_{name}": "box" for name in ("bots", "contract", "dialing", "dialplan", "headers", "malformed", "pin")}
+NEUTRAL["test_in_place"] = "swapped"
 ENGINES = ["sip-gateway", "livekit-sip"]
 
 
 def pytest_generate_tests(metafunc):
-    if not LIVEKIT_SIP or metafunc.module.__name__ not in NEUTRAL or "box" not in metafunc.fixturenames:
+    fixture = NEUTRAL.get(metafunc.module.__name__)
+    if not LIVEKIT_SIP or fixture not in metafunc.fixturenames:
         return
     looked_at = pytest.mark.xfail(strict=False, reason="livekit-sip is looked at and not judged")
     # No parameter is our own engine: the box of the session, which other modules share.
     params = [pytest.param(None, id=ENGINES[0]), pytest.param(ENGINES[1], id=ENGINES[1], marks=looked_at)]
-    metafunc.parametrize("box", params, indirect=True, scope="session")
+    metafunc.parametrize(fixture, params, indirect=True, scope="session" if fixture == "box" else None)
 
 
 def story(nodeid):

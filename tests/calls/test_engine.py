@@ -1,12 +1,13 @@
 """What does a box do whose calls are carried by livekit-sip?  Our gateway, with livekit-sip's configuration, plays it."""
 
 import asyncio
+import json
 import os
 import signal
 
 import pytest
 from boxkit import eventually, free_port, until
-from livekit_sip import LiveKitSipBox, runs, stand_in
+from livekit_sip import LiveKitSipBox, ask_unix, runs, stand_in
 from phone import Phone
 from room import Guest
 from test_contract import heard_by, hears
@@ -58,6 +59,34 @@ async def test_a_dialplan_decides_and_its_call_is_on_record(engine_box):
     await eventually(lambda: asyncio.to_thread(over), why="all legs have ended")
 
 
+async def test_whom_a_dialplan_refuses_is_let_go_and_the_record_says_why(engine_box):
+    number, _ = await asyncio.to_thread(engine_box.number, {"action_type": "hangup"})
+    async with Phone() as phone:
+        assert (await phone.call(number, engine_box.sip)).status >= 400
+    assert (await engine_box.ended_call(number))["end_reason"] == "blocked"
+
+
+async def test_a_browser_calls_a_phone(engine_box):
+    box = await asyncio.to_thread(engine_box.tenant)
+    async with Phone() as phone:
+        made = await asyncio.to_thread(box.browser_calls, phone)
+        async with Guest(made["livekit"]["url"], made["livekit"]["token"]) as guest:
+            await guest.speak(700)
+            call = await phone.next_call()
+            call.media.tone(440)
+            await eventually(heard_by(guest, 440), why="the browser hears the phone")
+            path = f"/v1/calls/{made['call']['id']}"
+            await eventually(lambda: states(box, path, "active"), why="the call is active on record")
+            assert await call.hangup() == 200
+            await eventually(lambda: states(box, path, "ended"), why="the call is over on record")
+    record = await asyncio.to_thread(box.api.get, path)
+    assert record["end_reason"] == "callee_hangup" and record["answered_at"]
+
+
+async def states(box, path, wanted):
+    return (await asyncio.to_thread(box.api.get, path))["state"] == wanted
+
+
 async def test_an_engine_that_is_killed_comes_back_and_the_log_says_so(engine_box):
     await asyncio.to_thread(engine_box.kill_engine)
     await eventually(lambda: "scaidial_livekit_sip_exited" in engine_box.log("sip-gateway"), why="its end is in the log")
@@ -73,6 +102,28 @@ async def test_an_engine_that_does_not_start_is_named_until_it_does(engine_box, 
     await eventually(lambda: engine_box.ready()["cause"] == wanted, 20, lambda: engine_box.ready())
     (folder / "broken").unlink()
     await eventually(lambda: engine_box.ready()["ready"], 30, lambda: engine_box.ready())
+
+
+def test_an_engine_that_hangs_is_named_and_killed_in_the_end(engine_box):
+    hung = engine_box.engine_pid()
+    os.kill(hung, signal.SIGSTOP)
+    trouble = "livekit-sip takes no calls: its health port does not answer"
+    until(lambda: (engine_box.ready()["cause"] or "").startswith(trouble), 20, "its silence is told")
+    until(lambda: not runs(hung), 60, "it is killed")
+    until(lambda: engine_box.ready()["ready"], 30, "another one serves")
+    assert "killed: its health port was silent for 30 s" in engine_box.log("sip-gateway")
+
+
+def test_a_new_public_address_reaches_the_engine(engine_box):
+    def tell(egress):
+        before = engine_box.engine_pid()
+        ask_unix(engine_box.data / "run" / "gateway.sock", "PUT", "/v1/addresses", {"egress": egress, "networks": [], "online": True})
+        until(lambda: engine_box.engine_pid() not in (None, before), 30, "livekit-sip is started anew")
+        return json.loads((engine_box.data / "run" / "livekit-sip.yaml").read_text()).get("nat_1_to_1_ip")
+
+    assert tell("203.0.113.9") == "203.0.113.9"
+    assert tell(None) is None
+    until(lambda: engine_box.ready()["ready"], 30, "it serves")
 
 
 def test_what_the_engine_says_is_in_the_log_without_numbers(engine_box):

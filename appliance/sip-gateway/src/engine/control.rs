@@ -65,6 +65,9 @@ async fn legs(State(shared): App) -> Json<Vec<LegView>> {
 /// Whoever is put out of the room is hung up by livekit-sip.
 async fn hang_up(State(shared): App, Path(id): Path<String>) -> Response {
     let refused = |status, code: &str, detail| (status, Json(Refusal { code: code.into(), detail })).into_response();
+    if shared.ledger.lock().place(&id).is_none() {
+        rooms::look(&shared).await; // it may be a new one
+    }
     let Some((room, identity)) = shared.ledger.lock().place(&id) else {
         return refused(StatusCode::NOT_FOUND, "leg_not_found", format!("there is no leg {id}"));
     };

@@ -28,7 +28,7 @@ use tokio::process::Child;
 const PERIOD: Duration = Duration::from_secs(1);
 /// Whoever has not answered for so long does nothing else, either.
 const LONGEST_SILENCE: Duration = Duration::from_secs(30);
-/// After SIGINT, which ends its calls.
+/// After SIGINT, which ends its calls, and for LiveKit to put out whom it has left behind.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// Keeps it until `stop`.
@@ -40,7 +40,9 @@ pub async fn run(shared: &Shared, program: &Path, stop: &Stop) -> anyhow::Result
             Ok(how) => how,
             Err(error) => format!("{error:#}"),
         };
-        rooms::all_gone(shared).await;
+        if tokio::time::timeout(LAST_WORDS, rooms::all_gone(shared)).await.is_err() {
+            tracing::warn!("livekit-server still believes in legs that are gone: it does not answer");
+        }
         if stop.soon.is_cancelled() {
             tracing::info!(how, "scaidial_livekit_sip_ended");
             return Ok(());
