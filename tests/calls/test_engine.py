@@ -54,9 +54,10 @@ async def test_a_dialplan_decides_and_its_call_is_on_record(engine_box):
 
     def over():
         legs = engine_box.api.get(f"/v1/calls/{call['id']}")["legs"]
-        return all(leg["state"] == "ended" for leg in legs)
+        return legs if all(leg["state"] == "ended" for leg in legs) else None
 
-    await eventually(lambda: asyncio.to_thread(over), why="all legs have ended")
+    legs = await eventually(lambda: asyncio.to_thread(over), why="all legs have ended")
+    assert all(leg["codec"] is None for leg in legs), "what livekit-sip does not tell is unknown"
 
 
 async def test_whom_a_dialplan_refuses_is_let_go_and_the_record_says_why(engine_box):

@@ -59,19 +59,19 @@ impl Ledger {
                 Some(leg) => leg,
                 None => one.begins(id.clone(), &mut told),
             };
-            leg.goes_on(state, one, &mut told);
+            follow(&mut leg, state, one, &mut told);
             now.insert(id, leg);
         }
         for leg in std::mem::replace(&mut self.0, now).into_values() {
-            let cause = leg.probable_end();
-            told.push(leg.ends(cause));
+            let cause = probable_end(&leg);
+            told.push(ended(leg, cause));
         }
         told
     }
 
     /// Their program has ended.
     pub fn all_gone(&mut self) -> Vec<Told> {
-        std::mem::take(&mut self.0).into_values().map(|leg| leg.ends(LegEndCause::GatewayStopping)).collect()
+        std::mem::take(&mut self.0).into_values().map(|leg| ended(leg, LegEndCause::GatewayStopping)).collect()
     }
 }
 
@@ -148,44 +148,36 @@ impl Seen {
     }
 }
 
-/// What a leg's state says to others.
-trait Goes {
-    fn goes_on(&mut self, state: LegState, seen: &Seen, told: &mut Vec<Told>);
-    fn probable_end(&self) -> LegEndCause;
-    fn ends(self, cause: LegEndCause) -> Told;
+/// What is new about a leg.
+fn follow(leg: &mut LegView, state: LegState, seen: &Seen, told: &mut Vec<Told>) {
+    let before = std::mem::replace(&mut leg.state, state);
+    leg.others = Some(seen.others.clone());
+    let lk_call_id = leg.lk_call_id.clone();
+    let news = match (state, leg.direction) {
+        _ if before == state => return,
+        (LegState::Active, _) => Event::LegAnswered { lk_call_id, codec: String::new() },
+        (LegState::Ringing, Direction::Outbound) => Event::OutboundRinging { lk_call_id },
+        _ => return,
+    };
+    told.push((leg.correlation_id.clone(), news));
 }
 
-impl Goes for LegView {
-    fn goes_on(&mut self, state: LegState, seen: &Seen, told: &mut Vec<Told>) {
-        let before = std::mem::replace(&mut self.state, state);
-        self.others = Some(seen.others.clone());
-        let lk_call_id = self.lk_call_id.clone();
-        let news = match (state, self.direction) {
-            _ if before == state => return,
-            (LegState::Active, _) => Event::LegAnswered { lk_call_id, codec: String::new() },
-            (LegState::Ringing, Direction::Outbound) => Event::OutboundRinging { lk_call_id },
-            _ => return,
-        };
-        told.push((self.correlation_id.clone(), news));
+/// Of a leg that left its room.
+fn probable_end(leg: &LegView) -> LegEndCause {
+    match (leg.state, leg.direction) {
+        (LegState::Active, _) => LegEndCause::PeerHangup,
+        (_, Direction::Inbound) => LegEndCause::Cancelled,
+        (_, Direction::Outbound) => LegEndCause::RingTimeout,
     }
+}
 
-    /// Of a leg that left its room.
-    fn probable_end(&self) -> LegEndCause {
-        match (self.state, self.direction) {
-            (LegState::Active, _) => LegEndCause::PeerHangup,
-            (_, Direction::Inbound) => LegEndCause::Cancelled,
-            (_, Direction::Outbound) => LegEndCause::RingTimeout,
-        }
-    }
-
-    fn ends(self, cause: LegEndCause) -> Told {
-        let detail = match cause {
-            LegEndCause::GatewayStopping => "livekit-sip ended",
-            _ => "left the room; livekit-sip does not tell why",
-        };
-        let end = LegEnd { cause, sip_code: None, detail: detail.into(), stats: LegStats::default() };
-        (self.correlation_id, Event::LegEnded { lk_call_id: self.lk_call_id, end })
-    }
+fn ended(leg: LegView, cause: LegEndCause) -> Told {
+    let detail = match cause {
+        LegEndCause::GatewayStopping => "livekit-sip ended",
+        _ => "left the room; livekit-sip does not tell why",
+    };
+    let end = LegEnd { cause, sip_code: None, detail: detail.into(), stats: LegStats::default() };
+    (leg.correlation_id, Event::LegEnded { lk_call_id: leg.lk_call_id, end })
 }
 
 #[cfg(test)]
