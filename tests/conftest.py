@@ -10,13 +10,15 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent / "support"))
 
 from boxkit import Box  # noqa: E402  (the path comes first)
+from livekit_sip import LiveKitSipBox  # noqa: E402
 
 LIMIT = 120
 
 
 @pytest.fixture(scope="session")
-def box():
-    with Box() as running:
+def box(request):
+    """Ours; with the parameter `livekit-sip` one whose calls LIVEKIT_SIP_BIN carries."""
+    with LiveKitSipBox() if getattr(request, "param", None) else Box() as running:
         yield running
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import signal
 import subprocess
 
@@ -21,9 +22,11 @@ def bare_box():
 
 
 @pytest.fixture
-def swapped(bare_box, tmp_path):
+def swapped(bare_box, tmp_path, request):
+    """Ours; with the parameter `livekit-sip` the program that LIVEKIT_SIP_BIN names."""
     keys = configuration(bare_box)
-    with Swapped(tmp_path, keys, json.dumps(keys)) as running:
+    program = os.environ["LIVEKIT_SIP_BIN"] if getattr(request, "param", None) else PROGRAMS / "sip-gateway"
+    with Swapped(tmp_path, keys, json.dumps(keys), program) as running:
         yield running
 
 

@@ -52,12 +52,13 @@ def test_no_account_of_ours_can_log_in(booted):
 
 
 def test_the_folders_of_a_fresh_disk_are_there_and_secrets_are_for_root(booted):
-    found = {path: (booted / path).stat() for path in ("var/lib/scaibox", "var/lib/scaibox/secrets", "var/lib/scaibox/ssh")}
+    found = {path: (booted / path).stat() for path in ("var/lib/scaibox", "var/lib/scaibox/secrets", "var/lib/scaibox/ssh", "var/lib/scaibox/engine")}
     modes = {path: (stat.S_IMODE(each.st_mode), each.st_uid) for path, each in found.items()}
     assert modes == {
         "var/lib/scaibox": (0o755, 0),
         "var/lib/scaibox/secrets": (0o700, 0),
         "var/lib/scaibox/ssh": (0o700, 0),
+        "var/lib/scaibox/engine": (0o755, 0),
     }
 
 

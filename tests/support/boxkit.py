@@ -118,12 +118,15 @@ class Events:
 class Box:
     """A running box; `within` is put before its command."""
 
+    variables = {}
+
     def __init__(self, *options, data=None, within=()):
         self._folder = None if data else tempfile.TemporaryDirectory(prefix="scaibox-test-")
         self.data = Path(data or self._folder.name)
         self.errors = open(self.data / "box-run.log", "ab")
         command = [*within, PROGRAMS / "box-run", "--json", "--data", self.data, *options]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self.errors, stdin=subprocess.DEVNULL)
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self.errors, stdin=subprocess.DEVNULL,
+                                        env={**os.environ, **self.variables})
         try:
             self.facts = json.loads(self._first_line(180))
         except BaseException:

@@ -4,7 +4,7 @@ import subprocess
 from urllib.parse import urlsplit
 
 import requests
-from boxkit import PROGRAMS, free_port, until
+from boxkit import free_port, until
 
 
 def configuration(box, **changes):
@@ -30,10 +30,10 @@ def configuration(box, **changes):
 class Swapped:
     """A running gateway; `configuration` is what it read."""
 
-    def __init__(self, folder, configuration, body):
+    def __init__(self, folder, configuration, body, program):
         self.configuration, self.log = configuration, folder / "gateway.log"
         with open(self.log, "ab") as log:
-            self.process = subprocess.Popen([PROGRAMS / "sip-gateway", "--config-body", body], stdout=log, stderr=log)
+            self.process = subprocess.Popen([program, "--config-body", body], stdout=log, stderr=log)
 
     def __enter__(self):
         until(lambda: self.health() == (200, "OK"), 20, "the gateway is healthy")

@@ -115,10 +115,10 @@ async fn neighbours(app: &App) -> Result<(), String> {
     livekit.api.list_rooms(&[]).await.map_err(|err| with_causes("livekit-server does not answer", &err))?;
     let health: Result<GatewayHealth, _> = app.gateway.get("/v1/health").await;
     let health = health.map_err(|err| with_causes("sip-gateway does not answer", &err))?;
-    if health.bus_connected {
-        Ok(())
-    } else {
-        Err("sip-gateway has no connection to livekit-server's bus (Redis)".into())
+    match health.trouble {
+        Some(trouble) => Err(trouble),
+        None if health.bus_connected => Ok(()),
+        None => Err("sip-gateway has no connection to livekit-server's bus (Redis)".into()),
     }
 }
 

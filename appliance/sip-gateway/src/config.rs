@@ -67,6 +67,21 @@ pub struct Sip {
     /// Say nothing to callers that no trunk lets in.
     #[serde(default)]
     pub hide_inbound_port: bool,
+    /// Which program speaks SIP and RTP.
+    #[serde(default)]
+    pub engine: Engine,
+    /// livekit-sip's program, for the engine of this name.
+    pub livekit_sip_bin: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Engine {
+    /// This one.
+    #[default]
+    SipGateway,
+    /// LiveKit's own, which the operator has installed; this one looks after it (`crate::engine`).
+    LivekitSip,
 }
 
 /// Files are PEM.
@@ -211,6 +226,9 @@ impl Config {
         );
         anyhow::ensure!(!self.codecs.is_empty(), "codecs is empty: name \"pcmu\", \"pcma\" or \"g722\", best first");
         anyhow::ensure!(!self.sip.transports.is_empty(), "sip.transports is empty: name \"udp\" or \"tcp\"");
+        if self.sip.engine == Engine::LivekitSip {
+            self.check_livekit_sip()?;
+        }
         for (key, ip) in [("sip", self.sip.advertise_ip), ("rtp", self.rtp.advertise_ip)] {
             anyhow::ensure!(
                 ip.is_none_or(|ip| !ip.is_unspecified()),
@@ -219,10 +237,27 @@ impl Config {
         }
         Ok(())
     }
+
+    fn check_livekit_sip(&self) -> anyhow::Result<()> {
+        let program = self.sip.livekit_sip_bin.as_deref().ok_or_else(|| {
+            anyhow::anyhow!(
+                "sip.livekit_sip_bin is missing: name livekit-sip's program, or set sip.engine to \"sip-gateway\""
+            )
+        })?;
+        let shown = program.display();
+        anyhow::ensure!(program.is_absolute(), "sip.livekit_sip_bin ({shown}) must be an absolute path");
+        anyhow::ensure!(
+            self.control.is_some(),
+            "sip.engine \"livekit-sip\" needs control and spool_dir: without a control plane start livekit-sip by itself"
+        );
+        let listen = self.sip.listen;
+        anyhow::ensure!(listen.is_ipv4(), "sip.listen ({listen}) must be an IPv4 address: livekit-sip knows no other");
+        Ok(())
+    }
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
     const GOOD: &str = r#"
@@ -262,6 +297,18 @@ mod tests {
     }
 
     #[test]
+    fn another_engine_is_named_with_its_program() {
+        let with = |keys: &str| GOOD.replace("[rtp]", &format!("{keys}\n[rtp]"));
+        let refused = |keys: &str| toml_of(&with(keys)).unwrap().check().unwrap_err().to_string();
+        let livekit_sip = |path: &str| format!("engine = \"livekit-sip\"\nlivekit_sip_bin = \"{path}\"");
+        toml_of(&with(&livekit_sip("/opt/livekit-sip"))).unwrap().check().unwrap();
+        assert!(refused("engine = \"livekit-sip\"").starts_with("sip.livekit_sip_bin is missing: name "));
+        assert!(refused(&livekit_sip("livekit-sip")).contains("must be an absolute path"));
+        let unknown = format!("{:#}", toml_of(&with("engine = \"asterisk\"")).unwrap_err());
+        assert!(unknown.contains("asterisk") && unknown.contains("`sip-gateway` or `livekit-sip`"), "{unknown}");
+    }
+
+    #[test]
     fn without_a_control_plane_there_is_no_spool_either() {
         let alone = GOOD.replace("spool_dir = \"/tmp/spool\"", "").split("[control]").next().unwrap().to_owned();
         toml_of(&alone).unwrap().check().unwrap();
@@ -290,7 +337,7 @@ mod tests {
         assert!(config.check().unwrap_err().to_string().contains("rtp.start"));
     }
 
-    fn toml_of(text: &str) -> Result<Config, daemon::config::ConfigError> {
+    pub fn toml_of(text: &str) -> Result<Config, daemon::config::ConfigError> {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), text).unwrap();
         daemon::config::load(file.path())

@@ -121,6 +121,7 @@ impl Gateway {
             legs: self.legs.len(),
             rtp_ports_free: self.ports.lock().free(),
             bus_connected: *self.bus.connected().borrow(),
+            trouble: None,
         }
     }
 }

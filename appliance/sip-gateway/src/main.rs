@@ -5,13 +5,15 @@
 //! ([`leg`], decided in [`leg_state`]), its [`pin`] and [`prompts`], its audio ([`media_thread`]), carriers ([`registrations`])
 //! and what they can do ([`probe`]), what the control plane may ask ([`control`]) and hears ([`events`], [`offenders`]),
 //! what others may look at ([`observe`]), what was said ([`trace`]), and
-//! the end ([`signals`]). livekit-sip's own configuration is understood, too ([`upstream_config`]).
+//! the end ([`signals`]). livekit-sip's own configuration is understood, too ([`upstream_config`]), and livekit-sip
+//! itself may do all this in our place ([`engine`]).
 
 mod addresses;
 mod config;
 mod config_source;
 mod control;
 mod cpu;
+mod engine;
 mod events;
 mod gateway;
 mod health;
@@ -55,6 +57,7 @@ use parking_lot::Mutex;
 use registrations::Registrations;
 use signals::Stop;
 use std::{
+    process::ExitCode,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -66,11 +69,28 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use trace::Traces;
 use types::{CorrelationId, control::Event};
 
+fn main() -> ExitCode {
+    if let Some(failed) = engine::child::become_it() {
+        return failed;
+    }
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("Error: {error:?}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
+async fn run() -> anyhow::Result<()> {
     daemon::log::init("sip-gateway");
     let config = config_source::load()?;
-    serve(config, Stop::on_signals()?).await
+    let stop = Stop::on_signals()?;
+    match config.sip.engine {
+        config::Engine::SipGateway => serve(config, stop).await,
+        config::Engine::LivekitSip => engine::keep(config, stop).await,
+    }
 }
 
 /// Serves until `stop`, lets calls end as far as it wants, ends what is left and says the last events.

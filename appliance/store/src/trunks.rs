@@ -264,6 +264,12 @@ pub fn set_health(tx: &Transaction<'_>, id: TrunkId, health: &TrunkHealth) -> Re
     Ok(())
 }
 
+/// Nobody asks the carrier any more: what it said once is no news.
+pub fn forget_health(tx: &Transaction<'_>, id: TrunkId) -> Result<(), StoreError> {
+    tx.execute("UPDATE trunk SET health = NULL WHERE id = ?1", [id.to_string()])?;
+    Ok(())
+}
+
 /// Every tenant's trunks but the box's own.
 pub fn of_customers(conn: &Connection) -> Result<Vec<Trunk>, StoreError> {
     let mut statement = conn.prepare_cached(

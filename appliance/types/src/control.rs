@@ -17,6 +17,7 @@
 //!   `/report` ([`Report`]), `/ring-back` ([`RingBack`]), `/move` ([`Move`]) -> 204,
 //!   or [`Refusal`] with 404 (`leg_not_found`) or 409 (`leg_already_ended`, `leg_already_answered`, `leg_not_answered`)
 //! - `GET  /v1/legs/{lk_call_id}/trace` -> [`crate::trace::LegTrace`]: what was said, also of legs that have ended
+//! - whatever another SIP engine than the gateway's own cannot do: [`Refusal`] with 501 ([`NOT_AVAILABLE`])
 //!
 //! Events carry a sequence number per `instance` (one start of a daemon's spool directory is one
 //! instance); the sender repeats a batch until [`EventsAccepted::through`] covers it, so a receiver
@@ -348,6 +349,9 @@ pub struct Dtmf {
     pub digits: String,
 }
 
+/// [`Refusal::code`], with 501, of what the chosen SIP engine cannot do.
+pub const NOT_AVAILABLE: &str = "not_available";
+
 /// Why the gateway did not do it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Refusal {
@@ -393,6 +397,8 @@ pub enum RegistrationState {
     Registered,
     /// The last try failed; another follows.
     Failed,
+    /// The SIP engine registers nowhere.
+    NotAvailable,
 }
 
 /// A peer's own words. `code` is 408 when nothing came back, 503 when the name did not resolve.
@@ -485,6 +491,9 @@ pub struct GatewayHealth {
     pub rtp_ports_free: usize,
     /// Redis answers and livekit-server has served at least one call of ours.
     pub bus_connected: bool,
+    /// Why the engine takes no calls, if it is another program than the gateway itself.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub trouble: Option<String>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -6,8 +6,13 @@
 
 use crate::{files, layout::Layout};
 use ipnet::IpNet;
-use serde::Deserialize;
-use std::{io, net::IpAddr};
+use serde::{Deserialize, Serialize};
+use std::{
+    fs, io,
+    net::IpAddr,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+};
 
 /// The whole file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -32,6 +37,19 @@ pub struct Sip {
     pub hide_inbound_port: bool,
     /// From where desk phones may register.
     pub phone_networks: Vec<IpNet>,
+    /// Which program speaks SIP.
+    pub engine: Engine,
+    /// livekit-sip's program, which the operator has put into `/var/lib/scaibox/engine`.
+    pub livekit_sip_bin: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Engine {
+    /// The box's own.
+    #[default]
+    SipGateway,
+    LivekitSip,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -69,7 +87,8 @@ impl Default for Name {
 
 impl Default for Sip {
     fn default() -> Self {
-        Self { hide_inbound_port: true, phone_networks: private() }
+        let engine = Engine::SipGateway;
+        Self { hide_inbound_port: true, phone_networks: private(), engine, livekit_sip_bin: None }
     }
 }
 
@@ -154,6 +173,10 @@ fn last_good(layout: &Layout) -> Settings {
 impl Settings {
     /// The first value that cannot work, with its key.
     fn check(&self) -> Result<(), SettingsError> {
+        if self.sip.engine == Engine::LivekitSip {
+            let path = self.sip.livekit_sip_bin.clone().unwrap_or_default();
+            check("sip.livekit_sip_bin", &path.to_string_lossy(), PROGRAM, |_| is_program(&path))?;
+        }
         check("name", &self.name.0, "1 to 63 characters on one line", is_name)?;
         for server in &self.network.stun_servers {
             check("network.stun_servers", server, "each server as host:port", is_host_and_port)?;
@@ -182,6 +205,13 @@ fn check(
     right: impl FnOnce(&str) -> bool,
 ) -> Result<(), SettingsError> {
     if right(value) { Ok(()) } else { Err(SettingsError::Wrong { key, value: value.to_owned(), fix }) }
+}
+
+const PROGRAM: &str = "the whole path of livekit-sip, executable for everybody, or set sip.engine to \"sip-gateway\"";
+
+fn is_program(path: &Path) -> bool {
+    let runs = |meta: fs::Metadata| meta.is_file() && meta.permissions().mode() & 0o001 != 0;
+    path.is_absolute() && path.metadata().is_ok_and(runs)
 }
 
 fn is_name(name: &str) -> bool {
@@ -287,6 +317,22 @@ mod tests {
             let problem = bed.problem(text);
             assert!(problem.contains(expected), "{text}: {problem}");
         }
+    }
+
+    #[test]
+    fn another_engine_needs_its_program() {
+        let bed = Bed::new();
+        let path = bed.layout.settings().with_file_name("livekit-sip");
+        let chosen = format!("[sip]\nengine = \"livekit-sip\"\nlivekit_sip_bin = \"{}\"", path.display());
+        assert!(bed.problem("[sip]\nengine = \"asterisk\"").contains("expected `sip-gateway` or `livekit-sip`"));
+        let missing = bed.problem("[sip]\nengine = \"livekit-sip\"");
+        assert!(missing.contains("sip.livekit_sip_bin is ``: write the whole path of livekit-sip"), "{missing}");
+        assert!(bed.problem(&chosen).contains("sip.livekit_sip_bin is `/"), "there is no such file");
+        fs::write(&path, "").unwrap();
+        assert!(bed.problem(&chosen).contains("executable for everybody"));
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        let settings = bed.load(&chosen).settings;
+        assert_eq!((settings.sip.engine, settings.sip.livekit_sip_bin), (Engine::LivekitSip, Some(path)));
     }
 
     #[test]

@@ -140,6 +140,16 @@ fn the_operators_settings_reach_the_daemons() {
 }
 
 #[test]
+fn the_gateway_is_told_which_engine_speaks_sip() {
+    let bed = Bed::with_settings("[sip]\nengine = \"livekit-sip\"\nlivekit_sip_bin = \"/bin/sh\"");
+    bed.prepare();
+    let gateway: sip_gateway::Config = bed.load("sip-gateway.toml");
+    gateway.check().unwrap();
+    assert_eq!(gateway.sip.engine, sip_gateway::Engine::LivekitSip);
+    assert_eq!(gateway.sip.livekit_sip_bin.as_deref(), Some(Path::new("/bin/sh")));
+}
+
+#[test]
 fn all_of_them_agree_about_ports() {
     let bed = Bed::new();
     bed.prepare();

@@ -32,6 +32,10 @@ pub struct Args {
     #[arg(long, value_name = "CODEC", default_value = "auto", value_parser = ["auto", "opus"])]
     pub room_codec: String,
 
+    /// Which program speaks SIP; livekit-sip is the one that LIVEKIT_SIP_BIN names.
+    #[arg(long, value_name = "ENGINE", default_value = "sip-gateway", value_parser = ["sip-gateway", "livekit-sip"])]
+    pub engine: String,
+
     /// Seconds for which calls wait for a LiveKit that is gone.
     #[arg(long, value_name = "S", default_value = "30")]
     pub rejoin: u32,

@@ -56,6 +56,8 @@ pub fn sip_gateway(plan: &Plan<'_>, tls: &Certificate) -> Value {
         "sip": {
             "listen": format!("{HOST}:{}", plan.ports.sip()),
             "phones": ["127.0.0.0/8"],
+            "engine": plan.args.engine,
+            "livekit_sip_bin": std::env::var("LIVEKIT_SIP_BIN").unwrap_or_default(),
             "tls": {
                 "listen": format!("{HOST}:{}", plan.ports.sip_tls()),
                 "certificate": tls.certificate,

@@ -253,6 +253,7 @@ pub(super) fn ended(what: &str) -> ApiError {
 fn gateway_refused(error: &UnixHttpError) -> ApiError {
     match error.refusal::<Refusal>() {
         Some((StatusCode::NOT_FOUND, _)) => ended("leg"),
+        Some((status @ StatusCode::NOT_IMPLEMENTED, refusal)) => ApiError::new(status, refusal.code, refusal.detail),
         Some((_, refusal)) => ApiError::conflict(refusal.code, refusal.detail),
         None => unavailable("gateway_unavailable", &crate::ready::with_causes("sip-gateway does not answer", error)),
     }

@@ -259,7 +259,7 @@ impl Live {
     /// The gateway says that a phone picked up, or that the caller got 200 OK.
     pub fn leg_answered(&mut self, lk_call_id: &str, codec: String) {
         let Some(party) = self.leg_by_lk(lk_call_id).map(|leg| leg.party) else { return };
-        self.edit(party, |leg| leg.codec = Some(codec));
+        self.edit(party, |leg| leg.codec = Some(codec).filter(|codec| !codec.is_empty()));
         self.set_leg(party, LegState::Active);
         self.input(match Party(party) {
             Party::CALLER => Input::CallerAnswered,

@@ -3,6 +3,8 @@
 //! It also keeps the way open: a NAT between us and the carrier sees traffic. `sync_status` is not touched.
 
 use crate::{app::App, ready::with_causes};
+use axum::http::StatusCode;
+use daemon::unix_http::UnixHttpError;
 use jiff::Timestamp;
 use std::time::{Duration, Instant};
 use store::{
@@ -68,6 +70,7 @@ async fn check(app: App, trunk: Trunk) {
             (true, format!("{code} {reason} after {} ms", began.elapsed().as_millis()))
         }
         Ok(OptionsAnswer { reason, .. }) => (false, reason),
+        Err(UnixHttpError::Refused { status: StatusCode::NOT_IMPLEMENTED, .. }) => return forget(&app, &trunk).await,
         Err(error) => return tracing::warn!(error = with_causes("sip-gateway", &error), "trunk_health_not_asked"),
     };
     if trunk.health.as_ref().is_none_or(|before| before.reachable != reachable) {
@@ -76,6 +79,16 @@ async fn check(app: App, trunk: Trunk) {
     let health = TrunkHealth { reachable, checked_at: Timestamp::now(), detail };
     let stored = app.db.write(move |tx| store::trunks::set_health(tx, trunk.id, &health)).await;
     if let Err(error) = stored {
+        tracing::error!(%error, "trunk_health_not_stored");
+    }
+}
+
+/// The engine cannot ask.
+async fn forget(app: &App, trunk: &Trunk) {
+    let id = trunk.id;
+    if trunk.health.is_some()
+        && let Err(error) = app.db.write(move |tx| store::trunks::forget_health(tx, id)).await
+    {
         tracing::error!(%error, "trunk_health_not_stored");
     }
 }

@@ -59,6 +59,7 @@ pub fn settle(
         (Ok(objects), Registration::Underway(_)) => pending(trunk, objects, view),
         (Ok(objects), Registration::Known(known)) => match Failure::by_carrier(&known) {
             _ if known.state == RegistrationState::Registered => fine(SyncStatus::Synced, objects, view),
+            _ if known.state == RegistrationState::NotAvailable => failed(trunk, objects, Failure::of_engine(), view),
             Some(failure) => failed(trunk, objects, failure, view),
             None => pending(trunk, objects, view),
         },
@@ -77,6 +78,18 @@ impl Failure {
         let attempts = trunk.sync_attempts.saturating_add(1);
         let next = now.checked_add(SignedDuration::from_secs(wait_s(attempts))).ok();
         Self { error: obstacle.error, hint: Some(obstacle.hint), attempts, next }
+    }
+
+    /// Whatever the carrier would say: nobody asks it.
+    fn of_engine() -> Self {
+        Self {
+            error: "not available: livekit-sip registers with no carrier".into(),
+            hint: Some(
+                "set sip.engine = \"sip-gateway\" in box.toml, or register = false where the carrier knows our address",
+            ),
+            attempts: 0,
+            next: None,
+        }
     }
 
     /// None while there is no answer yet, or the last one was a success.
@@ -240,6 +253,15 @@ pub mod tests {
         assert!(result.hint.unwrap().contains("egress_ip"));
         assert_eq!((result.sip_trunk_id, result.attempts), (None, 3));
         assert_eq!(result.next_sync_at.unwrap().to_string(), "2026-11-21T12:00:30Z");
+    }
+
+    #[test]
+    fn what_the_engine_cannot_do_is_not_the_carriers_refusal() {
+        let result = settled(carrier(RegistrationState::NotAvailable, None, 0));
+        assert_eq!((result.status, result.sip_trunk_id, result.attempts), (SyncStatus::Error, None, 0));
+        assert_eq!(result.error.as_deref(), Some("not available: livekit-sip registers with no carrier"));
+        assert!(result.hint.unwrap().contains("sip.engine = \"sip-gateway\""));
+        assert_eq!(result.registration.unwrap().state, RegistrationState::NotAvailable);
     }
 
     #[test]

@@ -171,6 +171,8 @@ impl File {
             tls: self.tls.as_ref().map(|tls| tls.listening_on(ip)).transpose()?,
             phones: Vec::new(),
             hide_inbound_port: self.hide_inbound_port.unwrap_or_default(),
+            engine: config::Engine::SipGateway,
+            livekit_sip_bin: None,
         })
     }
 

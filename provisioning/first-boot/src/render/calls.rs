@@ -1,12 +1,21 @@
 //! The daemons that calls go through: gateway, API and worker.
 
 use super::{Facts, host, local, socket};
-use crate::ports;
+use crate::{ports, settings::Engine};
 use serde_json::{Value, json};
 
 const BUCKET: &str = "recordings";
 
 pub fn sip_gateway(facts: &Facts<'_>) -> Value {
+    let mut gateway = own_gateway(facts);
+    if facts.settings.sip.engine == Engine::LivekitSip {
+        gateway["sip"]["engine"] = json!(Engine::LivekitSip);
+        gateway["sip"]["livekit_sip_bin"] = json!(facts.settings.sip.livekit_sip_bin);
+    }
+    gateway
+}
+
+fn own_gateway(facts: &Facts<'_>) -> Value {
     json!({
         "spool_dir": "/var/lib/sip-gateway/spool",
         "redis": { "url": redis_url(facts) },
