@@ -19,7 +19,9 @@ pub struct Moment {
 /// The whole configuration. It holds secrets.
 pub fn of(config: &Config, moment: Moment) -> Value {
     let egress = moment.egress.filter(IpAddr::is_ipv4);
-    let sip_ip = config.sip.advertise_ip.or(egress);
+    // It has one answer for everybody; left alone it takes the first interface's address, whatever it listens on.
+    let sip_ip = config.sip.advertise_ip.or(egress).or(one(config.sip.listen.ip()));
+    let media_ip = config.rtp.advertise_ip.or(config.sip.advertise_ip).or(egress).or(one(config.rtp.ip)).or(sip_ip);
     let mut all = json!({
         "redis": redis(&config.redis.url),
         "api_key": config.livekit.api_key,
@@ -39,7 +41,7 @@ pub fn of(config: &Config, moment: Moment) -> Value {
     let optional = [
         ("prometheus_port", config.observe.prometheus_listen.map(|address| json!(address.port()))),
         ("nat_1_to_1_ip", sip_ip.map(|ip| json!(ip))),
-        ("media_nat_1_to_1_ip", config.rtp.advertise_ip.or(sip_ip).map(|ip| json!(ip))),
+        ("media_nat_1_to_1_ip", media_ip.map(|ip| json!(ip))),
         ("tls", config.sip.tls.as_ref().map(tls)),
     ];
     for (key, value) in optional {
@@ -48,6 +50,10 @@ pub fn of(config: &Config, moment: Moment) -> Value {
         }
     }
     all
+}
+
+fn one(bound: IpAddr) -> Option<IpAddr> {
+    (!bound.is_unspecified()).then_some(bound)
 }
 
 /// `redis://user:password@host:port/db` in livekit-sip's keys; what is no URL is an address.
@@ -60,12 +66,12 @@ fn redis(url: &str) -> Value {
     })
 }
 
-/// It has an order of its own; which codecs there are is ours to say.
+/// Named as SDP does. It has an order of its own; which codecs there are is ours to say.
 fn codecs(wanted: &[Codec]) -> Value {
     json!({
-        "PCMU": wanted.contains(&Codec::Pcmu),
-        "PCMA": wanted.contains(&Codec::Pcma),
-        "G722": wanted.contains(&Codec::G722),
+        "PCMU/8000": wanted.contains(&Codec::Pcmu),
+        "PCMA/8000": wanted.contains(&Codec::Pcma),
+        "G722/8000": wanted.contains(&Codec::G722),
     })
 }
 
@@ -105,8 +111,8 @@ mod tests {
         listen_socket = "run/gateway.sock"
     "#;
 
-    fn written(egress: Option<&str>) -> Value {
-        let config = toml_of(OURS).unwrap();
+    fn written(egress: Option<&str>, listen: &str) -> Value {
+        let config = toml_of(&OURS.replace("127.0.0.1:5070", listen)).unwrap();
         config.check().unwrap();
         of(&config, Moment { health_port: 8081, egress: egress.map(|ip| ip.parse().unwrap()) })
     }
@@ -114,7 +120,7 @@ mod tests {
     /// This gateway reads livekit-sip's keys, too, and refuses those that livekit-sip does not know.
     #[test]
     fn what_is_written_reads_back_as_what_was_meant() {
-        let read = upstream_config::read(&written(None).to_string(), |_| None).unwrap();
+        let read = upstream_config::read(&written(None, "127.0.0.1:5070").to_string(), |_| None).unwrap();
         assert_eq!(read.without_effect, ["logging"]);
         let (ours, theirs) = (toml_of(OURS).unwrap(), read.config);
         theirs.check().unwrap();
@@ -130,10 +136,12 @@ mod tests {
     }
 
     #[test]
-    fn the_address_that_the_internet_sees_is_told_unless_it_is_one_that_livekit_sip_cannot_speak() {
-        assert_eq!(written(Some("203.0.113.7"))["nat_1_to_1_ip"], "203.0.113.7");
-        assert_eq!(written(Some("203.0.113.7"))["media_nat_1_to_1_ip"], "203.0.113.7");
-        assert!(written(Some("2001:db8::7")).get("nat_1_to_1_ip").is_none());
-        assert!(written(None).get("nat_1_to_1_ip").is_none());
+    fn everybody_is_told_the_address_that_the_internet_sees_or_else_the_one_that_is_listened_on() {
+        let told = |egress, listen| written(egress, listen).get("nat_1_to_1_ip").cloned();
+        assert_eq!(told(Some("203.0.113.7"), "127.0.0.1:5070"), Some("203.0.113.7".into()));
+        assert_eq!(told(None, "127.0.0.1:5070"), Some("127.0.0.1".into()));
+        assert_eq!(told(Some("203.0.113.7"), "0.0.0.0:5070"), Some("203.0.113.7".into()));
+        assert_eq!(told(Some("2001:db8::7"), "0.0.0.0:5070"), None, "it knows IPv4 only");
+        assert_eq!(written(Some("203.0.113.7"), "0.0.0.0:5070")["media_nat_1_to_1_ip"], "203.0.113.7");
     }
 }
