@@ -30,7 +30,11 @@ pub fn rtp_rtcp(data: &[u8]) {
         let Ok(read) = Packet::parse(packet) else { continue };
         let written = written(&read);
         assert_eq!(Packet::parse(&written), Ok(read), "a packet that was written reads otherwise");
-        reception.note(&read.header, start + Duration::from_millis(20) * number as u32);
+        reception.note(
+            &read.header,
+            Some(1 + 5 * (number as u32 % 2)),
+            start + Duration::from_millis(20) * number as u32,
+        );
         unwrap.timestamp(read.header.timestamp);
         keys.packet(read.header.timestamp, read.payload);
     }
@@ -50,7 +54,7 @@ pub fn rtcp(data: &[u8]) {
     let (now, us) = (Instant::now(), 0x5CA1_B0C5);
     let mut reports = Reports::new(Identity { ssrc: us, name: "us".into(), clock: NtpClock::new(now, UNIX_EPOCH) });
     let sent = Sent { packets: 100, octets: 16_000, timestamp: 1 };
-    reports.heard(&compound, sent.packets, now);
+    reports.heard(&compound, sent, now);
     assert!(reports.far_end().is_none_or(|far| (0.0..=1.0).contains(&far.loss)), "a loss that cannot be");
     assert!(Compound::parse(&reports.report(None, sent, now, 0.5)).is_ok(), "our report cannot be read");
     for part in &compound.parts {

@@ -1,17 +1,17 @@
-"""Which codecs are spoken, and is G.722 heard in all its breadth?  Its phone is baresip; in the room is a LiveKit client."""
+"""Which codecs are spoken, and are G.722 and Opus heard in all their breadth?  Their phone is baresip; in the room is a LiveKit client."""
 
 import asyncio
 import re
 
 import pytest
-from baresip import Baresip
+from baresip import Baresip, pair_of_ports
 from boxkit import eventually
 from phone import Phone
 from room import Guest
 from tones import filled, read_wav, sine
 from trunks import LiveKitSip
 
-WIDE = 16000
+WIDE, FULL = 16000, 48000
 #: Tones that G.711 cannot carry.
 SAID, ANSWERED = 5000, 6000
 
@@ -40,6 +40,37 @@ async def test_tones_of_5_and_6_khz_cross_a_call_by_g722(box, tmp_path):
             assert rate == WIDE and heard(samples, ANSWERED)
 
 
+def opus_phone(folder, target, seconds=90):
+    """It speaks nothing else, and that with one channel."""
+    return Baresip(
+        folder, sine(SAID, seconds, FULL), target, config="opus_stereo no\n", modules=["opus"], codecs="opus/48000/1", rate=FULL,
+        console=pair_of_ports())
+
+
+async def test_tones_of_5_and_6_khz_and_keys_cross_a_call_by_opus_both_ways(box, tmp_path):
+    async with LiveKitSip(box) as sip:
+        number, _ = await sip.inbound(f"opus-{sip.tag}")
+        async with Guest.invited(box, f"opus-{sip.tag}") as guest:
+            guest.rate = WIDE
+            await guest.speak(ANSWERED)
+            with opus_phone(tmp_path, f"sip:{number}@{box.sip[0]}:{box.sip[1]}") as phone:
+                await eventually(lambda: heard(guest.samples, SAID), 40, phone.said)
+                phone.press("5")
+                await eventually(lambda: guest.digits == "5", 20, phone.said)
+                await guest.press("7")
+                await eventually(lambda: "received event: '7'" in phone.said(), 20, phone.said)
+                await eventually(lambda: (file := phone.heard()) and file.stat().st_size > 4 * 2 * FULL, 40, phone.said)
+            assert "opus 48000Hz" in phone.said(), phone.said()
+            samples, rate = read_wav(phone.heard().read_bytes())
+            assert filled(samples[-2 * rate :], ANSWERED, rate, 0.1) >= 0.5
+
+
+async def test_a_trunk_that_does_not_list_opus_takes_none(box, tmp_path):
+    number, _ = await asyncio.to_thread(box.number, {"action_type": "voicemail"})
+    with opus_phone(tmp_path, f"sip:{number}@{box.sip[0]}:{box.sip[1]}", 1) as phone:
+        await eventually(lambda: "488" in phone.said(), 20, phone.said)
+
+
 async def test_a_trunk_takes_the_codecs_it_lists_in_its_own_order(box):
     plan = {"action_type": "voicemail"}
     for codecs, spoken in ((["pcma", "pcmu"], "PCMA"), (["pcmu", "pcma"], "PCMU"), (["g722", "pcma"], "PCMA")):
@@ -56,7 +87,11 @@ async def test_a_caller_without_any_codec_of_the_trunk_is_refused(box):
         assert (await phone.call(number, box.sip)).status == 488
 
 
-@pytest.mark.parametrize("codecs, offered", [(["g722", "pcma"], ["9", "8", "101"]), (["pcmu"], ["0", "101"])])
+@pytest.mark.parametrize("codecs, offered", [
+    (["g722", "pcma"], ["9", "8", "101"]),
+    (["pcmu"], ["0", "101"]),
+    (["pcma", "opus"], ["8", "111", "101", "102"]),
+])
 async def test_a_carrier_is_offered_what_its_trunk_lists_and_nothing_else(own_tenant, codecs, offered):
     async with Phone() as carrier:
         carrier.incoming = 486

@@ -13,11 +13,14 @@ from pathlib import Path
 class Baresip:
     """`with Baresip(folder, says, target) as phone:` is a caller that speaks the samples; `heard` is what came back.
 
-    `says` has `rate` samples a second, which is that of the codecs.
+    `says` has `rate` samples a second, which is that of the codecs. With a `console`, a free port, it can press keys.
     Without a target it waits for calls and takes them; `aor` is then whom it registers as. `account` are more parameters of its account (`;mediaenc=srtp-mand`), `config` more lines of its configuration.
     """
 
-    def __init__(self, folder, says, target=None, account="", config="", modules=(), aor="sip:+31612345678@127.0.0.1", codecs="pcmu", rate=8000):
+    def __init__(self, folder, says, target=None, account="", config="", modules=(), aor="sip:+31612345678@127.0.0.1", codecs="pcmu", rate=8000, console=None):
+        self.console = console
+        if console:
+            modules, config = (*modules, "cons"), config + f"cons_listen 127.0.0.1:{console}\n"
         self.folder, self.dial = folder, ["-e", f"/dial {target}"] if target else []
         write_wav(folder / "says.wav", says, rate)
         loaded = "".join(f"module {name}.so\n" for name in ("g711", "aufile", "sndfile", *modules))
@@ -37,6 +40,12 @@ class Baresip:
     def said(self):
         """Its own log."""
         return (self.folder / "out.txt").read_text(errors="replace")
+
+    def press(self, digit):
+        """As somebody does at its console: the key goes down, and up again (EOT)."""
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as console:
+            for key in (digit.encode(), b"\x04"):
+                console.sendto(key, ("127.0.0.1", self.console))
 
     def heard(self):
         """The recording of what came in, as far as it is written; None before that."""

@@ -21,7 +21,10 @@ fn inbound(trunk_id: TrunkId, numbers: &[&str]) -> InboundTrunk {
         name: "Carrier".into(),
         numbers: numbers.iter().map(|number| number.to_string()).collect(),
         allowed_addresses: vec!["192.0.2.0/24".into(), "198.51.100.7".into()],
-        media: TrunkMedia { encryption: SipMediaEncryption::SipMediaEncryptDisable, codecs: vec!["PCMU", "G722"] },
+        media: TrunkMedia {
+            encryption: SipMediaEncryption::SipMediaEncryptDisable,
+            codecs: vec![("PCMU", 8_000), ("G722", 8_000)],
+        },
     }
 }
 

@@ -22,7 +22,10 @@ fn inbound(trunk_id: TrunkId) -> InboundTrunk {
         name: "Carrier".into(),
         numbers: vec!["+31201234567".into(), "0201234567".into()],
         allowed_addresses: vec!["127.0.0.0/8".into()],
-        media: TrunkMedia { encryption: SipMediaEncryption::SipMediaEncryptAllow, codecs: vec!["G722", "PCMA"] },
+        media: TrunkMedia {
+            encryption: SipMediaEncryption::SipMediaEncryptAllow,
+            codecs: vec![("opus", 48_000), ("PCMA", 8_000)],
+        },
     }
 }
 

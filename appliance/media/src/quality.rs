@@ -27,10 +27,11 @@ struct Impairment {
 }
 
 impl Impairment {
-    /// G.711 with concealment of lost frames, as in its appendix I. (Without it Bpl would be 4.3.)
+    /// G.711 with concealment of lost frames, as in its appendix I. (Without it Bpl would be 4.3.) G.113 says nothing of
+    /// Opus, which conceals at least as well.
     fn of(codec: PhoneCodec) -> Impairment {
         match codec {
-            PhoneCodec::G711(_) | PhoneCodec::G722 => Impairment { ie: 0.0, bpl: 25.1 },
+            PhoneCodec::G711(_) | PhoneCodec::G722 | PhoneCodec::Opus => Impairment { ie: 0.0, bpl: 25.1 },
         }
     }
 

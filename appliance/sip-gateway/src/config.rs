@@ -188,11 +188,12 @@ pub enum Codec {
     Pcmu,
     Pcma,
     G722,
+    Opus,
 }
 
-/// What a room carries as it is goes first.
+/// What costs a room least goes first; Opus is for phones that have nothing else.
 fn all_codecs() -> Vec<Codec> {
-    vec![Codec::Pcmu, Codec::Pcma, Codec::G722]
+    vec![Codec::Pcmu, Codec::Pcma, Codec::G722, Codec::Opus]
 }
 
 /// What the phone's audio is in the room.
@@ -224,7 +225,10 @@ impl Config {
             share > 0.0 && share <= 1.0,
             "observe.max_cpu_utilization ({share}) must be above 0, at most 1"
         );
-        anyhow::ensure!(!self.codecs.is_empty(), "codecs is empty: name \"pcmu\", \"pcma\" or \"g722\", best first");
+        anyhow::ensure!(
+            !self.codecs.is_empty(),
+            "codecs is empty: name \"pcmu\", \"pcma\", \"g722\" or \"opus\", best first"
+        );
         anyhow::ensure!(!self.sip.transports.is_empty(), "sip.transports is empty: name \"udp\" or \"tcp\"");
         if self.sip.engine == Engine::LivekitSip {
             self.check_livekit_sip()?;
@@ -284,7 +288,7 @@ pub(crate) mod tests {
         let config: Config = toml_of(GOOD).unwrap();
         config.check().unwrap();
         assert_eq!(config.room_codec, RoomCodec::Auto);
-        assert_eq!(config.codecs, [Codec::Pcmu, Codec::Pcma, Codec::G722]);
+        assert_eq!(config.codecs, [Codec::Pcmu, Codec::Pcma, Codec::G722, Codec::Opus]);
     }
 
     #[test]

@@ -8,7 +8,11 @@ use livekit::proto::{
     Duration as ProtoDuration, RoomConfiguration, SipHeaderOptions, SipMediaConfig, SipMediaEncryption,
     io::EvaluateSipDispatchRulesResponse, sip::InternalCreateSipParticipantRequest,
 };
-use media::{codec::PhoneCodec, sdp::Encryption, srtp::Key};
+use media::{
+    codec::{PhoneCodec, RATE},
+    sdp::Encryption,
+    srtp::Key,
+};
 use rand::Rng;
 use sip::InviteInfo;
 use std::{collections::HashMap, time::Duration};
@@ -89,8 +93,10 @@ pub fn media_timeout(media: Option<&SipMediaConfig>) -> Option<Duration> {
 /// Names that we do not know are passed over.
 pub fn codecs(media: Option<&SipMediaConfig>, ours: &[Codec]) -> Vec<PhoneCodec> {
     let listed = media.into_iter().flat_map(|media| &media.codecs);
-    let known =
-        listed.filter(|codec| matches!(codec.rate, 0 | 8000)).filter_map(|codec| PhoneCodec::named(&codec.name));
+    let known = listed.filter_map(|codec| {
+        let clock = |known: &PhoneCodec| RATE * known.clock_factor();
+        PhoneCodec::named(&codec.name).filter(|known| codec.rate == 0 || codec.rate == clock(known))
+    });
     let instead = media.is_some_and(|media| media.only_listed_codecs);
     let ours = ours.iter().copied().filter(|_| !instead).map(spoken);
     let mut codecs = Vec::new();
@@ -107,6 +113,7 @@ fn spoken(codec: Codec) -> PhoneCodec {
         Codec::Pcmu => PhoneCodec::PCMU,
         Codec::Pcma => PhoneCodec::PCMA,
         Codec::G722 => PhoneCodec::G722,
+        Codec::Opus => PhoneCodec::Opus,
     }
 }
 
@@ -266,6 +273,10 @@ mod tests {
         let instead = codecs(Some(&media(true, &["G722", "AMR-WB", "PCMA", "G722"])), &ours);
         assert_eq!(instead, [PhoneCodec::G722, PhoneCodec::PCMA]);
         assert_eq!(codecs(Some(&media(true, &["telephone-event"])), &ours), []);
+        let mut opus = media(true, &["opus"]);
+        assert_eq!(codecs(Some(&opus), &ours), [], "there is no Opus at 8 kHz");
+        opus.codecs[0].rate = 48_000;
+        assert_eq!(codecs(Some(&opus), &ours), [PhoneCodec::Opus]);
     }
 
     #[test]

@@ -16,7 +16,7 @@ crate::choices! {
     MediaEncryption { Disable = "disable", Allow = "allow", Require = "require" }
 
     /// G.711 passes as it is, G.722 carries sound up to 7 kHz and is transcoded.
-    Codec { Pcmu = "pcmu", Pcma = "pcma", G722 = "g722" }
+    Codec { Pcmu = "pcmu", Pcma = "pcma", G722 = "g722", Opus = "opus" }
 
     /// How the carrier spells the dialled number; `any` expects all of them.
     NumberFormat {

@@ -271,9 +271,10 @@ fn rule(trunk: &Trunk, inbound: &str) -> DispatchRule {
 
 fn media(spec: &TrunkSpec) -> TrunkMedia {
     let name = |codec: &Codec| match codec {
-        Codec::Pcmu => "PCMU",
-        Codec::Pcma => "PCMA",
-        Codec::G722 => "G722",
+        Codec::Pcmu => ("PCMU", 8_000),
+        Codec::Pcma => ("PCMA", 8_000),
+        Codec::G722 => ("G722", 8_000),
+        Codec::Opus => ("opus", 48_000),
     };
     TrunkMedia { encryption: encryption(spec.media_encryption), codecs: spec.codecs.iter().map(name).collect() }
 }

@@ -39,8 +39,9 @@ pub struct OutboundTrunk {
 #[derive(Clone, Debug)]
 pub struct TrunkMedia {
     pub encryption: SipMediaEncryption,
-    /// RTP names of codecs at 8 kHz, best first; no others are spoken. An empty list leaves it to the gateway.
-    pub codecs: Vec<&'static str>,
+    /// RTP names of codecs and their clocks in hertz, best first; no others are spoken. An empty list leaves it to the
+    /// gateway. LiveKit keeps the list as it is; livekit-sip passes over what it does not speak, as Opus.
+    pub codecs: Vec<(&'static str, u32)>,
 }
 
 /// Gives every call of an inbound trunk a room of its own, `<room_prefix>_<caller>_<random>`.
@@ -142,7 +143,7 @@ fn individual(rule: &DispatchRule) -> SipDispatchRuleInfo {
 }
 
 fn media(media: &TrunkMedia) -> Option<SipMediaConfig> {
-    let codec = |name: &&str| SipCodec { name: (*name).to_owned(), rate: 8000 };
+    let codec = |(name, rate): &(&str, u32)| SipCodec { name: (*name).to_owned(), rate: *rate };
     Some(SipMediaConfig {
         only_listed_codecs: !media.codecs.is_empty(),
         codecs: media.codecs.iter().map(codec).collect(),
@@ -162,13 +163,16 @@ mod tests {
             name: "Carrier".into(),
             numbers: vec!["+31201234567".into(), "0201234567".into()],
             allowed_addresses: vec!["192.0.2.0/24".into()],
-            media: TrunkMedia { encryption: SipMediaEncryption::SipMediaEncryptAllow, codecs: vec!["PCMA", "G722"] },
+            media: TrunkMedia {
+                encryption: SipMediaEncryption::SipMediaEncryptAllow,
+                codecs: vec![("PCMA", 8_000), ("opus", 48_000)],
+            },
         };
         let sent = inbound(&trunk);
         let stored =
             SipInboundTrunkInfo { sip_trunk_id: "ST_1".into(), created_at: Some(Default::default()), ..sent.clone() };
         assert_eq!(stored.into_sent(), sent);
-        let other = TrunkMedia { codecs: vec!["G722", "PCMA"], ..trunk.media.clone() };
+        let other = TrunkMedia { codecs: vec![("opus", 48_000), ("PCMA", 8_000)], ..trunk.media.clone() };
         assert_ne!(inbound(&InboundTrunk { media: other, ..trunk.clone() }), sent, "the order of codecs counts");
         assert_ne!(inbound(&InboundTrunk { numbers: vec![], ..trunk }), sent);
     }

@@ -1,6 +1,6 @@
 //! How do bytes become samples, and samples bytes?
 //!
-//! Phones speak G.711 or G.722 ([`PhoneCodec`]); rooms speak G.711 or Opus ([`Codec`]). A leg has the [`Rate`] of
+//! Phones speak G.711, G.722 or Opus ([`PhoneCodec`]); rooms speak G.711 or Opus ([`Codec`]). A leg has the [`Rate`] of
 //! its phone, and so has its Opus: libopus decodes any stream straight to that rate.
 //! The coders sit behind [`Decoder`] and [`Encoder`] so that another Opus can take libopus' place.
 
@@ -11,12 +11,12 @@ mod phone_codec;
 
 pub use g711::{G711, G711Decoder};
 pub use g722::{G722Decoder, G722Encoder, Widened, Widener};
-pub use opus::{OpusDecoder, OpusEncoder};
+pub use opus::{OpusDecoder, OpusEncoder, opus_lost};
 pub use phone_codec::PhoneCodec;
 
 use std::time::Duration;
 
-/// Samples per second where nothing else is said, and ticks per second of a phone's RTP clock.
+/// Samples per second where nothing else is said, and the ticks per second that we count times in.
 pub const RATE: u32 = 8_000;
 /// Samples, or ticks, in one frame at that rate.
 pub const FRAME: usize = 160;
@@ -26,6 +26,9 @@ pub const FRAME_TIME: Duration = Duration::from_millis(20);
 pub const LONGEST_PACKET: usize = 960;
 /// The same at 16 kHz.
 pub const LONGEST_WIDE: usize = 2 * LONGEST_PACKET;
+
+/// Bytes of the longest packet that an encoder of ours makes.
+pub const MOST_BYTES: usize = 400;
 
 /// 20 ms of sound at 8 kHz.
 pub type Frame = [i16; FRAME];

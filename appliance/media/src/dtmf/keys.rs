@@ -5,6 +5,9 @@
 
 use super::{Event, digit_of};
 
+/// A duration that has no room for two more packets of 20 ms at 48 kHz.
+const FULL: u16 = u16::MAX - 1920;
+
 /// Turns event packets into digits.
 #[derive(Debug, Default)]
 pub struct Keys {
@@ -49,9 +52,12 @@ impl Seen {
         timestamp != self.timestamp && (timestamp.wrapping_sub(self.timestamp) as i32) < 0
     }
 
-    /// Same press? Some phones move the timestamp on within a press; their duration keeps growing.
+    /// Same press? Some phones move the timestamp on within a press; their duration keeps growing. One that lasts longer
+    /// than a duration can say (1.4 s at 48 kHz) goes on at the end of what it said (RFC 4733 section 2.5.1.3).
     fn goes_on_in(&self, timestamp: u32, event: &Event) -> bool {
-        timestamp == self.timestamp || (!self.ended && event.event == self.event && event.duration > self.duration)
+        let same = !self.ended && event.event == self.event;
+        let full = self.duration >= FULL && timestamp.wrapping_sub(self.timestamp) <= u32::from(u16::MAX);
+        timestamp == self.timestamp || (same && (event.duration > self.duration || full))
     }
 }
 
@@ -110,6 +116,15 @@ mod tests {
     fn a_phone_that_moves_the_timestamp_within_a_press_gives_one_digit() {
         let moving = press('7', 0).into_iter().enumerate().map(|(n, (_, payload))| (160 * n as u32, payload)).take(5);
         assert_eq!(read(moving), "7");
+    }
+
+    #[test]
+    fn a_press_that_lasts_longer_than_a_duration_can_say_is_one_digit() {
+        let packet = |timestamp, duration| (timestamp, Event { event: 4, end: false, volume: 10, duration }.to_bytes());
+        let first = (1..=68).map(|n| packet(1000, n * 960));
+        let then = (1..=20).map(|n| packet(1000 + 68 * 960, n * 960));
+        assert_eq!(read(first.chain(then)), "4");
+        assert_eq!(read([packet(1000, 960), packet(1000 + 12_000, 960)]), "44", "two of which no end arrived");
     }
 
     #[test]

@@ -35,7 +35,7 @@ pub struct Event {
     pub end: bool,
     /// Power below 0 dBm0, 0 to 63.
     pub volume: u8,
-    /// In samples, from the timestamp of its packet.
+    /// In ticks of its clock, from the timestamp of its packet.
     pub duration: u16,
 }
 

@@ -7,7 +7,7 @@ use super::{Event, event_of};
 use crate::codec::FRAME;
 use std::collections::VecDeque;
 
-/// 250 ms in samples.
+/// 250 ms in ticks of 8 kHz, as all durations here are.
 const LENGTH: u16 = 2_000;
 /// Frames that pass from one digit's end to the next digit.
 const PAUSE: u32 = 13;

@@ -2,7 +2,7 @@
 //!
 //! Numbers and times run on from those of the stream we send, at the distances of the stream we
 //! got. So a loss stays a visible loss, a pause a pause, and a late packet keeps its place, while a
-//! new speaker or a jump just continues where we are. All times are in samples at 8 kHz.
+//! new speaker or a jump just continues where we are. All times are in ticks of 8 kHz.
 
 /// Frames further from where we are than this begin a new mapping (one second).
 const JUMP: i32 = 8_000;
@@ -83,6 +83,11 @@ impl<K: PartialEq + Clone> Forward<K> {
     /// Whatever comes next begins anew where we are.
     pub fn restart(&mut self) {
         self.base = None;
+    }
+
+    /// The time of our next packet.
+    pub fn now(&self) -> u32 {
+        self.next.1
     }
 
     /// Lets time pass without a packet.

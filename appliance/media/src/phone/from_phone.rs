@@ -12,7 +12,7 @@ use crate::codec::{FRAME, G711, PhoneCodec};
 use crate::dtmf::Keys;
 use crate::rtcp::Compound;
 use crate::rtp::{Figures, Packet, Reception, ReceptionReport, Unwrapper};
-use crate::sdp::{NOISE, Negotiated, RtcpPath};
+use crate::sdp::{EventFormat, NOISE, Negotiated, RtcpPath};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -46,8 +46,16 @@ pub struct PhoneAudio<'a> {
     pub ssrc: u32,
     /// Of the audio alone, without the events among it. Never wraps as long as the SSRC stays.
     pub sequence: u64,
+    /// In ticks of 8 kHz, whatever the codec's clock.
     pub timestamp: u32,
     pub payload: &'a [u8],
+}
+
+impl PhoneAudio<'_> {
+    /// How long it lasts, in ticks of 8 kHz; none for what is no packet of its codec.
+    pub fn ticks(&self) -> Option<u32> {
+        self.codec.ticks(self.payload)
+    }
 }
 
 /// The receiving half of a leg.
@@ -58,6 +66,8 @@ pub struct FromPhone {
     agreed: Option<Agreed>,
     reception: Reception,
     unwrap: Unwrapper,
+    /// Of the audio's timestamps.
+    time: Unwrapper,
     keys: Keys,
     /// Packets of the stream that were no audio.
     others: u64,
@@ -74,7 +84,7 @@ struct Agreed {
     reports: Option<Source>,
     muxed: bool,
     receives: Vec<(u8, PhoneCodec)>,
-    dtmf: Option<u8>,
+    dtmf: Vec<EventFormat>,
     /// Comfort noise.
     noise: u8,
     receiving: bool,
@@ -96,6 +106,7 @@ impl FromPhone {
             agreed: None,
             reception: Reception::default(),
             unwrap: Unwrapper::default(),
+            time: Unwrapper::default(),
             keys: Keys::default(),
             others: 0,
             last: None,
@@ -119,7 +130,7 @@ impl FromPhone {
             reports: apart.map(|remote| self.source(reports, remote, REOPEN_REPORTS)),
             muxed: agreed.rtcp == Some(RtcpPath::Muxed),
             receives: agreed.receives.clone(),
-            dtmf: agreed.dtmf_payload_type,
+            dtmf: agreed.dtmf.clone(),
             noise: agreed.noise_payload_type.unwrap_or(NOISE),
             receiving: agreed.we_receive,
             flowing: agreed.we_receive && agreed.we_send,
@@ -132,7 +143,7 @@ impl FromPhone {
         let (Some(agreed), Ok(packet)) = (&mut self.agreed, Packet::parse(datagram)) else { return Heard::Nothing };
         let header = packet.header;
         let codec = agreed.receives.iter().find(|(payload_type, _)| *payload_type == header.payload_type);
-        let key = agreed.dtmf == Some(header.payload_type);
+        let key = agreed.dtmf.iter().any(|events| events.payload_type == header.payload_type);
         let noise = codec.is_none() && !key && agreed.noise == header.payload_type;
         if codec.is_none() && !key && !noise {
             return Heard::Nothing;
@@ -142,16 +153,18 @@ impl FromPhone {
             return Heard::Nothing;
         }
         if self.reception.is_new(header.ssrc) {
-            self.unwrap = Unwrapper::default();
+            (self.unwrap, self.time) = (Unwrapper::default(), Unwrapper::default());
             self.keys.reset();
             self.others = 0;
         }
-        self.reception.note(&header, now);
+        let clock_factor = codec.map(|(_, codec)| codec.clock_factor());
+        self.reception.note(&header, clock_factor, now);
         (self.last, self.heard) = (Some(now), true);
         self.others += u64::from(key || packet.payload.is_empty());
         let sequence = (self.unwrap.sequence(header.sequence) + FIRST_SEQUENCE) as u64 - self.others;
-        let audio = |codec, payload| {
-            Heard::Audio(PhoneAudio { codec, ssrc: header.ssrc, sequence, timestamp: header.timestamp, payload })
+        let mut audio = |codec: PhoneCodec, payload| {
+            let ticks = self.time.timestamp(header.timestamp).div_euclid(codec.clock_factor().into());
+            Heard::Audio(PhoneAudio { codec, ssrc: header.ssrc, sequence, timestamp: ticks as u32, payload })
         };
         match codec {
             _ if !agreed.receiving => Heard::Nothing,

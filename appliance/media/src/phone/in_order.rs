@@ -2,10 +2,11 @@
 //!
 //! A packet that is next in line goes on at once, so a clean network costs no time. Behind a gap packets wait for the
 //! missing one: first 15 ms, longer (up to 60) after one came too late, shorter again when none does. What is missing
-//! then sounds like the packet before it, fading away, for at most 60 ms; a longer gap stays one.
+//! then sounds like the packet before it, fading away, for at most 60 ms; a longer gap stays one. A missing packet of
+//! Opus becomes one that says so, for LiveKit numbers packets anew and its listeners could not tell a loss.
 
 use super::PhoneAudio;
-use crate::codec::{Decoder, G711, G711Decoder, LONGEST_PACKET, PhoneCodec};
+use crate::codec::{Decoder, G711, G711Decoder, LONGEST_PACKET, PhoneCodec, opus_lost};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
@@ -152,31 +153,49 @@ impl InOrder {
     /// What is missing before `after`, if time ran on evenly through the gap.
     fn guess(&mut self, after: &Kept, pass: &mut impl FnMut(&PhoneAudio<'_>)) {
         let Some(last) = &mut self.last else { return };
-        let (missing, samples) = (after.sequence.saturating_sub(last.sequence + 1), last.payload.len() as u32);
+        let Some(ticks) = last.audio().ticks() else { return };
+        let missing = after.sequence.saturating_sub(last.sequence + 1);
         let passed = after.timestamp.wrapping_sub(last.timestamp);
-        let even = u64::from(passed) == (missing + 1) * u64::from(samples) && last.ssrc == after.ssrc;
+        let even = u64::from(passed) == (missing + 1) * u64::from(ticks) && last.ssrc == after.ssrc;
         let mut fading = Fading::of(last);
         for _ in 0..if even { missing.min(MOST_GUESSED) } else { 0 } {
             last.sequence += 1;
-            last.timestamp = last.timestamp.wrapping_add(samples);
+            last.timestamp = last.timestamp.wrapping_add(ticks);
             fading.next(&mut last.payload);
             pass(&last.audio());
         }
     }
 }
 
-/// How a lost packet sounds after the one before it. (G.722 goes on as it was: its octets tell changes.)
-struct Fading(Option<(G711, G711Decoder)>);
+/// How a lost packet sounds after the one before it.
+enum Fading {
+    G711(G711, G711Decoder),
+    /// G.722 goes on as it was: its octets tell changes.
+    Repeats,
+    /// Opus is concealed by whoever decodes it, once it is told.
+    Told,
+}
 
 impl Fading {
     fn of(last: &Kept) -> Fading {
-        let PhoneCodec::G711(law) = last.codec else { return Fading(None) };
+        let law = match last.codec {
+            PhoneCodec::G711(law) => law,
+            PhoneCodec::G722 => return Fading::Repeats,
+            PhoneCodec::Opus => return Fading::Told,
+        };
         let (mut decoder, mut pcm) = (G711Decoder::new(law), [0; LONGEST_PACKET]);
-        Fading(decoder.decode(&last.payload, &mut pcm).ok().map(|_| (law, decoder)))
+        match decoder.decode(&last.payload, &mut pcm) {
+            Ok(_) => Fading::G711(law, decoder),
+            Err(_) => Fading::Repeats,
+        }
     }
 
-    fn next(&mut self, payload: &mut [u8]) {
-        let Some((law, decoder)) = &mut self.0 else { return };
+    fn next(&mut self, payload: &mut Vec<u8>) {
+        let (law, decoder) = match self {
+            Fading::G711(law, decoder) => (law, decoder),
+            Fading::Repeats => return,
+            Fading::Told => return opus_lost(payload),
+        };
         let mut pcm = [0; LONGEST_PACKET];
         let pcm = &mut pcm[..payload.len().min(LONGEST_PACKET)];
         decoder.conceal(None, pcm);
@@ -298,6 +317,23 @@ mod tests {
         story.packets(&(number..number + 2500).collect::<Vec<_>>());
         story.packets(&[number + 2501]);
         assert_eq!(story.order.due().unwrap() - story.now, 15 * MS);
+    }
+
+    #[test]
+    fn a_lost_packet_of_opus_is_one_that_says_so_and_lasts_as_long() {
+        let (mut order, mut got, now) = (InOrder::default(), Vec::new(), Instant::now());
+        let payload = [3 << 3, 1, 2, 3]; // 60 ms
+        let mut take = |order: &mut InOrder, sequence: u64| {
+            let timestamp = 480 * sequence as u32;
+            let audio = PhoneAudio { codec: PhoneCodec::Opus, ssrc: 1, sequence, timestamp, payload: &payload };
+            let mut pass = |audio: &PhoneAudio<'_>| got.push((audio.timestamp, audio.payload.to_vec()));
+            order.packet(&audio, now, &mut pass);
+            order.tick(now + SHORTEST, &mut pass);
+        };
+        take(&mut order, 1);
+        take(&mut order, 4);
+        let lost = vec![3 << 3 | 3, 1];
+        assert_eq!(got, [(480, payload.to_vec()), (960, lost.clone()), (1440, lost), (1920, payload.to_vec())]);
     }
 
     #[test]

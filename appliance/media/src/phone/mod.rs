@@ -13,6 +13,7 @@ mod forward;
 mod from_phone;
 mod in_order;
 mod source;
+mod stream_clock;
 mod to_phone;
 mod to_room;
 
@@ -21,5 +22,6 @@ pub use forward::{Forward, Place};
 pub use from_phone::{FromPhone, Heard, MediaTimeouts, PhoneAudio};
 pub use in_order::InOrder;
 pub use source::SourcePolicy;
+use stream_clock::StreamClock;
 pub use to_phone::{StreamStart, ToPhone};
 pub use to_room::{RoomFrame, ToRoom};

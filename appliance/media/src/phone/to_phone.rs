@@ -6,13 +6,13 @@
 //! the room is lost, a [`Comfort`] tone.
 //! Keys are pressed in place of sound, and a sound of our own takes the room's place. On hold nothing is sent at all.
 
-use super::{Comfort, Forward, Place};
-use crate::codec::{Encoder, FRAME, FRAME_TIME, PhoneCodec, Rate, Widener, mix_into};
-use crate::dtmf::{Press, Presses};
+use super::{Comfort, Forward, Place, StreamClock};
+use crate::codec::{Encoder, FRAME, FRAME_TIME, MOST_BYTES, PhoneCodec, Rate, Widener, mix_into};
+use crate::dtmf::{Event, Press, Presses};
 use crate::playout::{Playout, RoomPacket};
 use crate::rtcp::Sent;
-use crate::rtp::Header;
-use crate::sdp::Negotiated;
+use crate::rtp::{Header, Unwrapper};
+use crate::sdp::{EventFormat, Negotiated};
 use crate::sound::Sound;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -41,6 +41,7 @@ pub struct ToPhone {
     /// The phone waits, so it hears silence.
     held: bool,
     forward: Forward<Arc<str>>,
+    clock: StreamClock,
     presses: Presses,
     /// Played instead of the room.
     own: Option<Sound>,
@@ -64,12 +65,14 @@ pub struct ToPhone {
 struct Format {
     codec: PhoneCodec,
     payload_type: u8,
-    dtmf: Option<u8>,
+    dtmf: Option<EventFormat>,
 }
 
 struct Track {
     id: Arc<str>,
     playout: Playout,
+    /// Of what is forwarded.
+    time: Unwrapper,
     last: Instant,
 }
 
@@ -81,6 +84,7 @@ impl ToPhone {
             encoder: None,
             held: false,
             forward: Forward::new(start.sequence, start.timestamp),
+            clock: StreamClock::new(start.timestamp),
             presses: Presses::default(),
             own: None,
             comfort: Comfort::default(),
@@ -100,10 +104,11 @@ impl ToPhone {
     pub fn negotiated(&mut self, agreed: &Negotiated, now: Instant) {
         let before = self.format.map(|format| format.codec);
         if before != Some(agreed.codec) {
-            self.encoder = Some(agreed.codec.encoder());
+            self.encoder = agreed.codec.encoder().ok();
+            self.clock.change(agreed.codec.clock_factor(), self.forward.now());
         }
-        self.format =
-            Some(Format { codec: agreed.codec, payload_type: agreed.payload_type, dtmf: agreed.dtmf_payload_type });
+        let (codec, payload_type) = (agreed.codec, agreed.payload_type);
+        self.format = Some(Format { codec, payload_type, dtmf: agreed.dtmf.first().copied() });
         let other_rate = before.is_some_and(|before| before.rate() != agreed.codec.rate());
         if other_rate || agreed.we_hold != self.held || !agreed.we_send {
             self.held = agreed.we_hold;
@@ -188,15 +193,19 @@ impl ToPhone {
 
     /// The stream so far.
     pub fn sent(&self, now: Instant) -> Sent {
-        let age = self.stamped.map_or(0, |at| now.saturating_duration_since(at).as_micros() / 125);
-        Sent { timestamp: self.sent.timestamp.wrapping_add(age as u32), ..self.sent }
+        let age = self.stamped.map_or(0, |at| now.saturating_duration_since(at).as_micros() / 125) as u32;
+        let clock_factor = self.clock.factor();
+        Sent { timestamp: self.sent.timestamp.wrapping_add(age.wrapping_mul(clock_factor)), clock_factor, ..self.sent }
     }
 
     /// Notes that a track speaks; true when nobody else does.
     fn note(&mut self, track: &Arc<str>, rate: Rate, now: Instant) -> bool {
         match self.tracks.iter_mut().find(|known| known.id == *track) {
             Some(known) => known.last = now,
-            None => self.tracks.push(Track { id: track.clone(), playout: Playout::new(rate), last: now }),
+            None => {
+                let (playout, time) = (Playout::new(rate), Unwrapper::default());
+                self.tracks.push(Track { id: track.clone(), playout, time, last: now });
+            }
         }
         self.tracks.iter().all(|known| known.id == *track || now.saturating_duration_since(known.last) > IDLE)
     }
@@ -210,14 +219,21 @@ impl ToPhone {
         now: Instant,
         send: &mut impl FnMut(&[u8]),
     ) {
-        let samples = packet.payload.len() as u32;
-        let place = self.forward.place(track, packet.sequence, packet.timestamp, samples);
+        let Some(ticks) = format.codec.ticks(&packet.payload) else { return };
+        let at = self.ticks_at(track, packet);
+        let place = self.forward.place(track, packet.sequence, at, ticks);
         let Place::At { sequence, timestamp, marker } = place else { return };
-        let header = self.header(format.payload_type, sequence, timestamp, marker);
+        let header = self.header(format.payload_type, sequence, self.clock.at(timestamp), marker);
         self.send(header, &packet.payload, send);
-        self.stamp(timestamp, now);
+        self.stamp(header.timestamp, now);
         self.last_sent = Some(now);
-        self.due = Some(now + Duration::from_micros(u64::from(samples) * 125) + LATE);
+        self.due = Some(now + Duration::from_micros(u64::from(ticks) * 125) + LATE);
+    }
+
+    /// When a packet was said, in ticks of 8 kHz.
+    fn ticks_at(&mut self, track: &str, packet: &RoomPacket) -> u32 {
+        let Some(track) = self.tracks.iter_mut().find(|known| &*known.id == track) else { return 0 };
+        track.time.timestamp(packet.timestamp).div_euclid(packet.codec.clock_factor().into()) as u32
     }
 
     /// From now on the clock drives, 20 ms after the last packet.
@@ -246,12 +262,12 @@ impl ToPhone {
         if let (Some(press), Some(dtmf)) = (self.presses.next_frame(), format.dtmf) {
             return self.send_press(press, dtmf, send);
         }
-        let mut payload = [0; FRAME];
+        let mut payload = [0; MOST_BYTES];
         let Some(Ok(length)) = self.encoder.as_mut().map(|encoder| encoder.encode(mixed, &mut payload)) else { return };
         let (sequence, timestamp) = self.forward.own(FRAME as u32);
-        let header = self.header(format.payload_type, sequence, timestamp, false);
+        let header = self.header(format.payload_type, sequence, self.clock.at(timestamp), false);
         self.send(header, &payload[..length], send);
-        self.stamp(timestamp, at);
+        self.stamp(header.timestamp, at);
     }
 
     /// What the room says; false for silence.
@@ -282,15 +298,17 @@ impl ToPhone {
         }
     }
 
-    fn send_press(&mut self, press: Press, payload_type: u8, send: &mut impl FnMut(&[u8])) {
+    fn send_press(&mut self, press: Press, events: EventFormat, send: &mut impl FnMut(&[u8])) {
+        let EventFormat { payload_type, clock_factor } = events;
+        let event = Event { duration: press.event.duration * clock_factor as u16, ..press.event };
         for copy in 0..press.copies {
             let samples = if copy + 1 == press.copies { FRAME as u32 } else { 0 };
             let (sequence, timestamp) = self.forward.own(samples);
             if press.first {
-                self.pressed_at = timestamp;
+                self.pressed_at = self.clock.at_rate(timestamp, clock_factor);
             }
             let header = self.header(payload_type, sequence, self.pressed_at, press.first);
-            self.send(header, &press.event.to_bytes(), send);
+            self.send(header, &event.to_bytes(), send);
         }
     }
 

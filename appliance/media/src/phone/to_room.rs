@@ -1,17 +1,15 @@
 //! What does the room hear of the phone?
 //!
-//! Frames of the room's own law go through untouched, the other law costs a table look-up per
+//! Frames of the room's own codec go through untouched, the other law costs a table look-up per
 //! byte, Opus is encoded: at 16 kHz as soon as the phone has spoken G.722. A room that was promised
-//! G.711 gets the lower band of G.722. Times are those of the phone, carried over by [`Forward`].
+//! G.711 gets the lower band of G.722 and of Opus. Times are those of the phone, carried over by [`Forward`].
+//! Opus is decoded in any case, at 8 kHz: LiveKit wants to know how loud it is, and it does not show.
 
 use super::{Forward, PhoneAudio, Place};
 use crate::codec::{
-    Codec, CodecError, Encoder, FRAME, G711, G722Decoder, LONGEST_PACKET, LONGEST_WIDE, OpusEncoder, PhoneCodec, Rate,
-    Widener, level,
+    Codec, CodecError, Decoder, Encoder, FRAME, G711, G722Decoder, LONGEST_PACKET, LONGEST_WIDE, MOST_BYTES,
+    OpusDecoder, OpusEncoder, PhoneCodec, Rate, Widener, level,
 };
-
-/// Longest Opus packet we make.
-const OPUS_BYTES: usize = 400;
 
 /// A frame to publish.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -30,6 +28,8 @@ pub struct RoomFrame<'a> {
 pub struct ToRoom {
     codec: Codec,
     opus: Option<Box<dyn Encoder>>,
+    /// Of a phone that speaks Opus, at 8 kHz.
+    ear: Option<OpusDecoder>,
     /// Of what Opus gets.
     rate: Rate,
     g722: G722Decoder,
@@ -49,6 +49,7 @@ impl ToRoom {
         let mut room = ToRoom {
             codec,
             opus: None,
+            ear: None,
             rate: Rate::Narrow,
             g722: G722Decoder::default(),
             widener: Widener::default(),
@@ -78,13 +79,37 @@ impl ToRoom {
     /// Hands the phone's frame to `send` as the room wants it. The room numbers its packets by itself, so they must be
     /// [`super::InOrder`].
     pub fn frame(&mut self, audio: &PhoneAudio<'_>, send: &mut impl FnMut(RoomFrame<'_>)) {
-        let samples = audio.payload.len() as u32;
-        let place = self.forward.place(&audio.ssrc, audio.sequence, audio.timestamp, samples);
+        let Some(ticks) = audio.ticks() else { return };
+        let place = self.forward.place(&audio.ssrc, audio.sequence, audio.timestamp, ticks);
         let Place::At { timestamp, marker, .. } = place else { return };
         match self.codec {
             Codec::G711(law) => self.send_g711(law, audio, timestamp, marker, send),
+            Codec::Opus if audio.codec.is(Codec::Opus) => self.pass_opus(audio, timestamp, marker, send),
             Codec::Opus => self.send_opus(audio, timestamp, marker, send),
         }
+    }
+
+    fn pass_opus(
+        &mut self,
+        audio: &PhoneAudio<'_>,
+        timestamp: u32,
+        marker: bool,
+        send: &mut impl FnMut(RoomFrame<'_>),
+    ) {
+        let length = self.decode_opus(audio.payload);
+        let timestamp = timestamp.wrapping_mul(self.codec.clock_factor());
+        let level = level(&self.pcm[..length]);
+        self.partial.1.clear();
+        send(RoomFrame { codec: Codec::Opus, payload: audio.payload, timestamp, marker, level });
+    }
+
+    /// Fills `pcm` at 8 kHz; returns how much of it.
+    fn decode_opus(&mut self, payload: &[u8]) -> usize {
+        if self.ear.is_none() {
+            self.ear = OpusDecoder::new(Rate::Narrow).ok();
+        }
+        let pcm = &mut self.pcm[..LONGEST_PACKET];
+        self.ear.as_mut().and_then(|ear| ear.decode(payload, pcm).ok()).unwrap_or(0)
     }
 
     fn send_g711(
@@ -106,11 +131,21 @@ impl ToRoom {
             }
             PhoneCodec::G722 => {
                 let length = self.g722.decode_narrow(audio.payload, &mut self.pcm[..LONGEST_PACKET]);
-                self.bytes.resize(length, 0);
-                law.encode(&self.pcm[..length], &mut self.bytes);
-                send(RoomFrame { payload: &self.bytes, level: level(&self.pcm[..length]), ..frame });
+                self.send_pcm(law, length, frame, send);
+            }
+            PhoneCodec::Opus => {
+                let length = self.decode_opus(audio.payload);
+                self.send_pcm(law, length, frame, send);
             }
         }
+    }
+
+    /// So many samples of `pcm`, by this law.
+    fn send_pcm(&mut self, law: G711, length: usize, frame: RoomFrame<'_>, send: &mut impl FnMut(RoomFrame<'_>)) {
+        let pcm = &self.pcm[..length];
+        self.bytes.resize(length, 0);
+        law.encode(pcm, &mut self.bytes);
+        send(RoomFrame { payload: &self.bytes, level: level(pcm), ..frame });
     }
 
     fn send_opus(
@@ -145,6 +180,7 @@ impl ToRoom {
     /// Fills `pcm` at our rate; returns how much of it.
     fn decode(&mut self, audio: &PhoneAudio<'_>) -> usize {
         match (audio.codec, self.rate) {
+            (PhoneCodec::Opus, _) => 0, // goes through as it is
             (PhoneCodec::G722, _) => self.g722.decode(audio.payload, &mut self.pcm),
             (PhoneCodec::G711(law), Rate::Narrow) => law.decode(audio.payload, &mut self.pcm[..LONGEST_PACKET]),
             (PhoneCodec::G711(law), Rate::Wide) => {
@@ -159,7 +195,7 @@ impl ToRoom {
     fn encode_frame(&mut self, send: &mut impl FnMut(RoomFrame<'_>)) -> bool {
         let (start, pending) = &mut self.partial;
         let (Some(frame), Some(opus)) = (pending.get(..self.rate.frame()), &mut self.opus) else { return false };
-        self.bytes.resize(OPUS_BYTES, 0);
+        self.bytes.resize(MOST_BYTES, 0);
         if let Ok(length) = opus.encode(frame, &mut self.bytes) {
             let (payload, timestamp) = (&self.bytes[..length], start.wrapping_mul(6));
             send(RoomFrame { codec: Codec::Opus, payload, timestamp, marker: self.marker, level: level(frame) });
@@ -181,7 +217,7 @@ mod tests {
     fn published(codec: Codec, spoken: impl Into<PhoneCodec>, numbers: &[u64]) -> Vec<(usize, u32, bool, u8)> {
         let (mut room, mut out, mut payload) = (ToRoom::new(codec, 1000).unwrap(), Vec::new(), [0; FRAME]);
         let spoken = spoken.into();
-        let mut encoder = spoken.encoder();
+        let mut encoder = spoken.encoder().unwrap();
         for number in numbers {
             encoder.encode(&vec![8000; spoken.rate().frame()], &mut payload).unwrap();
             let timestamp = *number as u32 * 160;
@@ -241,16 +277,16 @@ mod tests {
 
     /// What is heard in the room of a tone that the phone speaks, in `heard`'s samples per second.
     fn tone_in(room: Codec, spoken: PhoneCodec, hz: f64, heard: Rate) -> Vec<i16> {
-        let (mut to, mut encoder) = (ToRoom::new(room, 0).unwrap(), spoken.encoder());
+        let (mut to, mut encoder) = (ToRoom::new(room, 0).unwrap(), spoken.encoder().unwrap());
         let (mut decoder, mut out) = (room.decoder(heard).unwrap(), Vec::new());
         for n in 0..50u32 {
-            let (rate, mut payload) = (spoken.rate(), [0; FRAME]);
+            let (rate, mut payload) = (spoken.rate(), [0; MOST_BYTES]);
             let at = |i: usize| (n as usize * rate.frame() + i) as f64 / f64::from(rate.hertz());
             let frame: Vec<i16> =
                 (0..rate.frame()).map(|i| ((at(i) * hz * std::f64::consts::TAU).sin() * 8000.0) as i16).collect();
-            encoder.encode(&frame, &mut payload).unwrap();
-            let audio =
-                PhoneAudio { codec: spoken, ssrc: 1, sequence: n.into(), timestamp: n * 160, payload: &payload };
+            let length = encoder.encode(&frame, &mut payload).unwrap();
+            let payload = &payload[..length];
+            let audio = PhoneAudio { codec: spoken, ssrc: 1, sequence: n.into(), timestamp: n * 160, payload };
             to.frame(&audio, &mut |frame| {
                 let mut pcm = [0; LONGEST_WIDE];
                 let length = decoder.decode(frame.payload, &mut pcm).unwrap();
@@ -273,9 +309,14 @@ mod tests {
     }
 
     #[test]
-    fn a_room_that_was_promised_g711_gets_the_lower_band_of_g722() {
-        for law in [G711::Pcmu, G711::Pcma] {
-            let heard = tone_in(Codec::G711(law), PhoneCodec::G722, 1000.0, Rate::Narrow);
+    fn a_room_that_was_promised_g711_gets_the_lower_band_of_g722_and_of_opus() {
+        for (law, spoken) in [
+            (G711::Pcmu, PhoneCodec::G722),
+            (G711::Pcma, PhoneCodec::G722),
+            (G711::Pcmu, PhoneCodec::Opus),
+            (G711::Pcma, PhoneCodec::Opus),
+        ] {
+            let heard = tone_in(Codec::G711(law), spoken, 1000.0, Rate::Narrow);
             assert!((990..=1010).contains(&hertz(&heard, Rate::Narrow)), "{}", hertz(&heard, Rate::Narrow));
         }
         assert_eq!(published(PCMU, PhoneCodec::G722, &[1, 2])[1].0, FRAME);
@@ -289,6 +330,54 @@ mod tests {
             room.frame(&audio, &mut |frame| times.push((frame.codec, frame.timestamp)));
         }
         assert_eq!(times, [0, 960, 1920, 2880].map(|time| (Codec::Opus, time)));
+    }
+
+    /// 20 ms of Opus that a phone says.
+    fn opus_of(encoder: &mut dyn Encoder, n: u32, hz: f64) -> Vec<u8> {
+        let at = |i: usize| (n as usize * 2 * FRAME + i) as f64 / 16_000.0;
+        let pcm: Vec<i16> =
+            (0..2 * FRAME).map(|i| ((at(i) * hz * std::f64::consts::TAU).sin() * 8000.0) as i16).collect();
+        let mut packet = vec![0; MOST_BYTES];
+        let length = encoder.encode(&pcm, &mut packet).unwrap();
+        packet.truncate(length);
+        packet
+    }
+
+    #[test]
+    fn opus_passes_untouched_into_a_room_with_opus_and_is_known_to_be_loud() {
+        let (mut room, mut encoder) = (ToRoom::new(Codec::Opus, 1000).unwrap(), PhoneCodec::Opus.encoder().unwrap());
+        for n in 0..20u32 {
+            let payload = opus_of(&mut *encoder, n, 700.0);
+            let audio = PhoneAudio {
+                codec: PhoneCodec::Opus,
+                ssrc: 1,
+                sequence: n.into(),
+                timestamp: n * 160,
+                payload: &payload,
+            };
+            let mut seen = Vec::new();
+            room.frame(&audio, &mut |frame| {
+                seen.push((frame.payload.to_vec(), frame.timestamp, frame.marker, frame.level))
+            });
+            let [(passed, timestamp, marker, level)] = &seen[..] else { panic!("{}", seen.len()) };
+            assert_eq!((passed, *timestamp, *marker), (&payload, 6 * (1000 + 160 * n), n == 0));
+            assert!(n < 5 || (13..18).contains(level), "{level}");
+        }
+        let garbage =
+            PhoneAudio { codec: PhoneCodec::Opus, ssrc: 1, sequence: 20, timestamp: 3200, payload: &[0xFF; 3] };
+        room.frame(&garbage, &mut |_| panic!("that is no packet"));
+    }
+
+    #[test]
+    fn a_phone_that_changes_to_opus_and_back_passes_only_while_it_speaks_it() {
+        let (mut room, mut encoder) = (ToRoom::new(Codec::Opus, 0).unwrap(), PhoneCodec::Opus.encoder().unwrap());
+        let mut same = Vec::new();
+        for (n, codec) in (0..).zip([PhoneCodec::PCMU, PhoneCodec::Opus, PhoneCodec::Opus, PhoneCodec::G722]) {
+            let payload = if codec == PhoneCodec::Opus { opus_of(&mut *encoder, n, 700.0) } else { vec![0x55; FRAME] };
+            let audio = PhoneAudio { codec, ssrc: 1, sequence: n.into(), timestamp: n * 160, payload: &payload };
+            room.frame(&audio, &mut |frame| same.push((frame.timestamp, frame.payload == payload)));
+        }
+        assert_eq!(same, [(0, false), (960, true), (1920, true), (2880, false)]);
     }
 
     #[test]

@@ -36,6 +36,8 @@ pub struct Sent {
     pub octets: u64,
     /// What its clock shows now.
     pub timestamp: u32,
+    /// Ticks of that clock for one of 8 kHz.
+    pub clock_factor: u32,
 }
 
 /// How the other side hears us, as it says.
@@ -109,8 +111,8 @@ impl Reports {
         self.spoken.then(|| self.compound(heard, sent, now, true))
     }
 
-    /// Takes what the other side said. It must be the one whose stream we hear; we had sent `sent` packets.
-    pub fn heard(&mut self, compound: &Compound<'_>, sent: u64, now: Instant) {
+    /// Takes what the other side said. It must be the one whose stream we hear.
+    pub fn heard(&mut self, compound: &Compound<'_>, sent: Sent, now: Instant) {
         let reporter = compound.reporter();
         for part in &compound.parts {
             match part {
@@ -161,14 +163,14 @@ impl Reports {
         }
     }
 
-    fn take(&mut self, report: &Report<'_>, sent: u64, now: Instant) {
+    fn take(&mut self, report: &Report<'_>, sent: Sent, now: Instant) {
         if let Some(info) = report.sent {
             self.theirs = Some(SenderReport { ssrc: report.ssrc, name: middle(info.ntp), came: now });
         }
-        let Some(block) = report.blocks().find(|block| block.ssrc == self.us.ssrc && sent > 0) else { return };
+        let Some(block) = report.blocks().find(|block| block.ssrc == self.us.ssrc && sent.packets > 0) else { return };
         let lost = block.lost.max(0) as u64;
-        let jitter_ms = f64::from(block.jitter) / 8.0;
-        self.far_end = Some(FarEnd { lost, loss: lost as f64 / sent.max(lost) as f64, jitter_ms });
+        let jitter_ms = f64::from(block.jitter) / 8.0 / f64::from(sent.clock_factor.max(1));
+        self.far_end = Some(FarEnd { lost, loss: lost as f64 / sent.packets.max(lost) as f64, jitter_ms });
         self.measure(&block, now);
     }
 

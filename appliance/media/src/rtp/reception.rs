@@ -30,7 +30,7 @@ pub struct ReceptionReport {
     pub lost: i64,
     /// The highest sequence number, with its wraps above the lower 16 bits.
     pub highest: u32,
-    /// In samples of 8 kHz.
+    /// In ticks of the stream's clock.
     pub jitter: u32,
 }
 
@@ -52,6 +52,7 @@ struct Stretch {
     highest: i64,
     received: u64,
     start: (Instant, u32),
+    clock_factor: u32,
     transit: f64,
     timestamp: u32,
     /// Expected and received at the last report.
@@ -64,19 +65,20 @@ const RESTART: i64 = 3_000;
 const STANDSTILL: f64 = 1_000.0;
 
 impl Reception {
-    /// Takes note of a packet on an 8 kHz clock.
-    pub fn note(&mut self, header: &Header, now: Instant) {
+    /// Takes note of a packet whose clock has so many ticks for one of 8 kHz: where that changes, so does the stream's.
+    /// None is a packet, as those of keys are, whose time says nothing.
+    pub fn note(&mut self, header: &Header, clock_factor: Option<u32>, now: Instant) {
         self.packets += 1;
         let Some(stretch) = self.stretch.as_mut().filter(|s| s.ssrc == header.ssrc) else {
-            return self.begin(header, now);
+            return self.begin(header, clock_factor, now);
         };
         let sequence = stretch.unwrap.sequence(header.sequence);
         if (sequence - stretch.highest).abs() > RESTART {
-            return self.begin(header, now);
+            return self.begin(header, clock_factor, now);
         }
         stretch.highest = stretch.highest.max(sequence);
         stretch.received += 1;
-        if let Some(step) = stretch.step(header.timestamp, now) {
+        if let Some(step) = clock_factor.and_then(|factor| stretch.step(header.timestamp, factor, now)) {
             let jitter = self.jitter.unwrap_or_default();
             self.jitter = Some(jitter + (step - jitter) / 16.0);
         }
@@ -89,7 +91,7 @@ impl Reception {
 
     /// The report of what came since the last one; none when nothing did.
     pub fn report(&mut self) -> Option<ReceptionReport> {
-        let jitter = (self.jitter.unwrap_or_default() * 8.0) as u32;
+        let jitter = self.jitter.unwrap_or_default();
         self.stretch.as_mut()?.report(jitter)
     }
 
@@ -103,7 +105,7 @@ impl Reception {
         Figures { packets: self.packets, lost, jitter_ms: self.jitter }
     }
 
-    fn begin(&mut self, header: &Header, now: Instant) {
+    fn begin(&mut self, header: &Header, clock_factor: Option<u32>, now: Instant) {
         self.lost_before += self.stretch.as_ref().map_or(0, Stretch::lost);
         let mut unwrap = Unwrapper::default();
         let first = unwrap.sequence(header.sequence);
@@ -115,6 +117,7 @@ impl Reception {
             highest: first,
             received: 1,
             start,
+            clock_factor: clock_factor.unwrap_or(1),
             transit: 0.0,
             timestamp: header.timestamp,
             reported: (0, 0),
@@ -131,8 +134,8 @@ impl Stretch {
         (self.expected().max(0) as u64).saturating_sub(self.received)
     }
 
-    /// Section A.3.
-    fn report(&mut self, jitter: u32) -> Option<ReceptionReport> {
+    /// Section A.3; `jitter` in milliseconds.
+    fn report(&mut self, jitter: f64) -> Option<ReceptionReport> {
         let (expected, received) = (self.expected(), self.received);
         let before = std::mem::replace(&mut self.reported, (expected, received));
         let (due, came) = (expected - before.0, (received - before.1) as i64);
@@ -142,13 +145,23 @@ impl Stretch {
             fraction_lost: fraction.min(255) as u8,
             lost: expected - received as i64,
             highest: self.highest as u32,
-            jitter,
+            jitter: (jitter * self.per_ms()) as u32,
         })
     }
 
-    /// How much longer or shorter this packet's way was than the last one's; packets of one timestamp, as those of a
-    /// pressed key are, say nothing of it.
-    fn step(&mut self, timestamp: u32, now: Instant) -> Option<f64> {
+    /// Ticks of the clock in a millisecond.
+    fn per_ms(&self) -> f64 {
+        8.0 * f64::from(self.clock_factor)
+    }
+
+    /// How much longer or shorter this packet's way was than the last one's; packets of one timestamp, as of a clock that
+    /// stands still, say nothing of it.
+    fn step(&mut self, timestamp: u32, clock_factor: u32, now: Instant) -> Option<f64> {
+        if clock_factor != self.clock_factor {
+            (self.start, self.clock_factor) = ((now, timestamp), clock_factor);
+            (self.transit, self.timestamp) = (0.0, timestamp);
+            return None;
+        }
         if std::mem::replace(&mut self.timestamp, timestamp) == timestamp {
             return None;
         }
@@ -159,7 +172,7 @@ impl Stretch {
 
     /// Arrival minus sending time, in milliseconds, counted from the stretch's first packet.
     fn transit_of(&self, timestamp: u32, now: Instant) -> f64 {
-        let sent = f64::from(timestamp.wrapping_sub(self.start.1) as i32) / 8.0;
+        let sent = f64::from(timestamp.wrapping_sub(self.start.1) as i32) / self.per_ms();
         now.saturating_duration_since(self.start.0).as_secs_f64() * 1e3 - sent
     }
 }
@@ -177,7 +190,7 @@ mod tests {
     fn an_even_stream_has_no_loss_and_no_jitter() {
         let (mut reception, t0) = (Reception::default(), Instant::now());
         for n in 0..100 {
-            reception.note(&header(n, 1), t0 + Duration::from_millis(20) * u32::from(n));
+            reception.note(&header(n, 1), Some(1), t0 + Duration::from_millis(20) * u32::from(n));
         }
         let figures = reception.figures();
         assert_eq!((figures.packets, figures.lost), (100, 0));
@@ -188,7 +201,7 @@ mod tests {
     fn missing_numbers_are_losses_also_across_the_wrap() {
         let (mut reception, t0) = (Reception::default(), Instant::now());
         for n in [0xFFFD, 0xFFFE, 1, 2, 0xFFFF] {
-            reception.note(&header(n, 1), t0);
+            reception.note(&header(n, 1), Some(1), t0);
         }
         assert_eq!(reception.figures().lost, 1); // 0 is missing, 0xFFFF came late
     }
@@ -197,7 +210,7 @@ mod tests {
     fn a_new_sender_keeps_the_totals() {
         let (mut reception, t0) = (Reception::default(), Instant::now());
         for (n, ssrc) in [(1, 1), (3, 1), (50_000, 2), (50_001, 2)] {
-            reception.note(&header(n, ssrc), t0);
+            reception.note(&header(n, ssrc), Some(1), t0);
         }
         assert_eq!((reception.figures().packets, reception.figures().lost), (4, 1));
     }
@@ -207,7 +220,7 @@ mod tests {
         let (mut reception, t0) = (Reception::default(), Instant::now());
         for n in 0..200u16 {
             let late = if n % 2 == 0 { 8 } else { 0 };
-            reception.note(&header(n, 1), t0 + Duration::from_millis(20 * u64::from(n) + late));
+            reception.note(&header(n, 1), Some(1), t0 + Duration::from_millis(20 * u64::from(n) + late));
         }
         assert!((reception.figures().jitter_ms.unwrap() - 8.0).abs() < 0.5, "{:?}", reception.figures());
     }
@@ -216,7 +229,7 @@ mod tests {
     fn nothing_is_known_of_what_was_never_heard() {
         let (mut reception, t0) = (Reception::default(), Instant::now());
         assert_eq!((reception.figures().loss(), reception.figures().jitter_ms, reception.report()), (None, None, None));
-        reception.note(&header(1, 1), t0);
+        reception.note(&header(1, 1), Some(1), t0);
         assert_eq!((reception.figures().loss(), reception.figures().jitter_ms), (Some(0.0), None));
     }
 
@@ -224,25 +237,43 @@ mod tests {
     fn a_report_tells_the_loss_since_the_last_one_and_in_all() {
         let (mut reception, t0) = (Reception::default(), Instant::now());
         for n in (0xFFF0..=0xFFFF).chain([1, 3]) {
-            reception.note(&header(n, 9), t0);
+            reception.note(&header(n, 9), Some(1), t0);
         }
         let first = reception.report().unwrap();
         assert_eq!((first.ssrc, first.fraction_lost, first.lost, first.highest), (9, 25, 2, 0x1_0003)); // 2 of 20
         assert_eq!(reception.report(), None, "nothing came since");
         for n in [4, 5, 7] {
-            reception.note(&header(n, 9), t0);
+            reception.note(&header(n, 9), Some(1), t0);
         }
         let second = reception.report().unwrap();
         assert_eq!((second.fraction_lost, second.lost), (64, 3)); // 1 of 4
-        reception.note(&header(7, 9), t0);
+        reception.note(&header(7, 9), Some(1), t0);
         assert_eq!(reception.report().map(|it| (it.fraction_lost, it.lost)), Some((0, 2)), "a double makes up for one");
+    }
+
+    #[test]
+    fn jitter_is_reported_in_the_clock_of_the_codec_and_a_change_of_the_clock_is_none() {
+        let (mut reception, t0) = (Reception::default(), Instant::now());
+        let mut note = |n: u16, ms: u64, timestamp: u32, factor: Option<u32>| {
+            reception.note(&Header { timestamp, ..header(n, 1) }, factor, t0 + Duration::from_millis(ms));
+            reception.figures().jitter_ms
+        };
+        (0..10).for_each(|n| _ = note(n, 20 * u64::from(n), 160 * u32::from(n), Some(1)));
+        (10..20).for_each(|n| _ = note(n, 20 * u64::from(n), 9_000 + 960 * u32::from(n), Some(6)));
+        assert_eq!(note(20, 400, 3_200, None), Some(0.0), "a key that counts at 8 kHz");
+        assert_eq!(note(21, 420, 9_000 + 960 * 21, Some(6)), Some(0.0));
+        assert!(
+            (note(22, 456, 9_000 + 960 * 22, Some(6)).unwrap() - 1.0).abs() < 1e-9,
+            "16 ms late, a sixteenth of it"
+        );
+        assert_eq!(reception.report().map(|report| report.jitter), Some(48));
     }
 
     #[test]
     fn neither_a_key_nor_a_clock_that_stood_still_is_jitter() {
         let (mut reception, t0) = (Reception::default(), Instant::now());
         let mut note = |sequence: u16, timestamp: u32, ms: u64| {
-            reception.note(&Header { timestamp, ..header(sequence, 1) }, t0 + Duration::from_millis(ms));
+            reception.note(&Header { timestamp, ..header(sequence, 1) }, Some(1), t0 + Duration::from_millis(ms));
             reception.figures().jitter_ms
         };
         note(1, 160, 20);
@@ -261,7 +292,7 @@ mod tests {
             let (mut reception, mut now) = (Reception::default(), Instant::now());
             for (sequence, timestamp, ssrc, ms) in numbers {
                 now += Duration::from_millis(ms.into());
-                reception.note(&Header { timestamp, ..header(sequence, u32::from(ssrc / 64)) }, now);
+                reception.note(&Header { timestamp, ..header(sequence, u32::from(ssrc / 64)) }, Some(1), now);
                 if ms % 8 == 0 {
                     let report = reception.report().unwrap();
                     proptest::prop_assert_eq!(report.ssrc, u32::from(ssrc / 64));

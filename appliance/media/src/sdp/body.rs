@@ -1,7 +1,7 @@
 //! How do we write our side of the agreement?
 
-use super::{Crypto, Direction, MediaDescription, Setup};
-use crate::codec::PhoneCodec;
+use super::{Crypto, Direction, EventFormat, MediaDescription, Setup};
+use crate::codec::{PhoneCodec, RATE};
 use crate::dtls::Fingerprint;
 use std::fmt::Write;
 use std::net::{IpAddr, SocketAddr};
@@ -12,7 +12,7 @@ pub(super) struct Audio<'a> {
     /// `RTP/AVP` unless the other side says otherwise.
     pub protocol: &'a str,
     pub codecs: &'a [(u8, PhoneCodec)],
-    pub dtmf: Option<u8>,
+    pub dtmf: &'a [EventFormat],
     pub noise: Option<u8>,
     pub crypto: Vec<Crypto>,
     pub handshake: Option<(Fingerprint, Setup)>,
@@ -54,19 +54,18 @@ fn typed(address: IpAddr) -> String {
 // Writing to a String cannot fail, so the results are dropped.
 fn write_audio(body: &mut String, audio: &Audio<'_>) {
     let _ = write!(body, "m=audio {} {}", audio.address.port(), audio.protocol);
-    for payload_type in audio.codecs.iter().map(|(payload_type, _)| *payload_type).chain(audio.noise).chain(audio.dtmf)
-    {
+    let codecs = audio.codecs.iter().map(|(payload_type, _)| *payload_type);
+    for payload_type in codecs.chain(audio.noise).chain(audio.dtmf.iter().map(|events| events.payload_type)) {
         let _ = write!(body, " {payload_type}");
     }
     body.push_str("\r\n");
-    for (payload_type, codec) in audio.codecs {
-        let _ = write!(body, "a=rtpmap:{payload_type} {}/8000\r\n", codec.name());
-    }
+    audio.codecs.iter().for_each(|(payload_type, codec)| write_codec(body, *payload_type, *codec));
     if let Some(noise) = audio.noise {
         let _ = write!(body, "a=rtpmap:{noise} CN/8000\r\n");
     }
-    if let Some(dtmf) = audio.dtmf {
-        let _ = write!(body, "a=rtpmap:{dtmf} telephone-event/8000\r\na=fmtp:{dtmf} 0-15\r\n");
+    for EventFormat { payload_type, clock_factor } in audio.dtmf {
+        let clock = RATE * clock_factor;
+        let _ = write!(body, "a=rtpmap:{payload_type} telephone-event/{clock}\r\na=fmtp:{payload_type} 0-15\r\n");
     }
     for crypto in &audio.crypto {
         let _ = write!(body, "a=crypto:{}\r\n", crypto.value());
@@ -78,6 +77,18 @@ fn write_audio(body: &mut String, audio: &Audio<'_>) {
         body.push_str("a=rtcp-mux\r\n");
     }
     let _ = write!(body, "a=ptime:20\r\na={}\r\n", audio.direction.name());
+}
+
+/// Opus always claims two channels and says the rest in its parameters (RFC 7587 section 7): ours are mono, and lost
+/// frames are repeated.
+fn write_codec(body: &mut String, payload_type: u8, codec: PhoneCodec) {
+    let encoding = codec.encoding();
+    let _ = match codec {
+        PhoneCodec::Opus => {
+            write!(body, "a=rtpmap:{payload_type} {encoding}/2\r\na=fmtp:{payload_type} useinbandfec=1\r\n")
+        }
+        PhoneCodec::G711(_) | PhoneCodec::G722 => write!(body, "a=rtpmap:{payload_type} {encoding}\r\n"),
+    };
 }
 
 fn write_refusal(body: &mut String, media: &MediaDescription) {

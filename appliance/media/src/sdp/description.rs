@@ -1,6 +1,7 @@
 //! What is written in a session description?
 
 use super::{Crypto, Direction};
+use crate::codec::RATE;
 use crate::dtls::Fingerprint;
 use std::net::{IpAddr, SocketAddr};
 
@@ -100,9 +101,10 @@ impl Format {
         self.token.parse().ok().filter(|payload_type| *payload_type < 128)
     }
 
-    /// Is it `name` at 8 kHz?
-    pub fn is(&self, name: &str) -> bool {
-        self.map.as_ref().is_some_and(|(encoding, rate)| encoding.eq_ignore_ascii_case(name) && *rate == 8000)
+    /// Is it `name`, and does its clock have so many ticks for one of 8 kHz?
+    pub fn is(&self, name: &str, clock_factor: u32) -> bool {
+        let clock = RATE * clock_factor;
+        self.map.as_ref().is_some_and(|(encoding, rate)| encoding.eq_ignore_ascii_case(name) && *rate == clock)
     }
 }
 

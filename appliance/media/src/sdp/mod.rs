@@ -7,6 +7,7 @@ mod body;
 mod crypto;
 mod description;
 mod direction;
+mod formats;
 mod local;
 mod negotiation;
 mod parse;
@@ -14,6 +15,7 @@ mod parse;
 pub use crypto::Crypto;
 pub use description::{Address, Format, MediaDescription, Origin, SessionDescription, Setup};
 pub use direction::Direction;
+pub use formats::EventFormat;
 pub use local::{Encryption, LocalMedia};
 pub use negotiation::{MediaSession, NOISE, Negotiated, RtcpPath};
 

@@ -5,15 +5,14 @@
 //! sent, for it cuts off the beginnings of words; a phone that offers it may send it, and so need not fall silent.
 
 use super::body::{self, Audio, Section};
+use super::formats::{Numbers, events, known, noise};
 use super::local::LocalMedia;
-use super::{Crypto, Direction, Format, MediaDescription, SdpError, SessionDescription, Setup};
+use super::{Crypto, Direction, EventFormat, Format, MediaDescription, SdpError, SessionDescription, Setup};
 use crate::codec::PhoneCodec;
 use crate::cover::Secrecy;
 use crate::dtls::Peer;
 use std::net::SocketAddr;
 
-/// The payload type of telephone-event in offers of ours.
-const DTMF: u8 = 101;
 /// The static payload type of comfort noise (RFC 3389).
 pub const NOISE: u8 = 13;
 
@@ -25,8 +24,8 @@ pub struct Negotiated {
     pub payload_type: u8,
     /// Everything the other side may send, by payload type; the codec above is the first.
     pub receives: Vec<(u8, PhoneCodec)>,
-    /// telephone-event, in both directions.
-    pub dtmf_payload_type: Option<u8>,
+    /// telephone-event, in both directions; we send the first.
+    pub dtmf: Vec<EventFormat>,
     /// Comfort noise, where the other side may send it.
     pub noise_payload_type: Option<u8>,
     /// How the audio is encrypted; not at all without.
@@ -70,15 +69,23 @@ pub struct MediaSession {
     /// We want the other side to wait.
     holding: bool,
     offered: Option<Vec<(u8, PhoneCodec)>>,
-    dtmf: u8,
+    numbers: Numbers,
     agreed: Option<Negotiated>,
 }
 
 impl MediaSession {
     /// `session_id` should be hard to guess; it also is the first version.
     pub fn new(local: LocalMedia, session_id: u64) -> MediaSession {
-        let version = session_id;
-        MediaSession { local, session_id, version, said: None, holding: false, offered: None, dtmf: DTMF, agreed: None }
+        MediaSession {
+            local,
+            session_id,
+            version: session_id,
+            said: None,
+            holding: false,
+            offered: None,
+            numbers: Numbers::default(),
+            agreed: None,
+        }
     }
 
     /// What holds now.
@@ -110,6 +117,7 @@ impl MediaSession {
 
     fn offer_as(&mut self, secured: bool) -> Vec<u8> {
         let codecs = self.offered_codecs();
+        let dtmf = self.numbers.events(&codecs);
         let audio = Section::Audio(Audio {
             address: self.local.address,
             protocol: match secured {
@@ -118,7 +126,7 @@ impl MediaSession {
                 false => "RTP/AVP",
             },
             codecs: &codecs,
-            dtmf: Some(self.dtmf),
+            dtmf: &dtmf,
             noise: None,
             crypto: if self.shakes_hands() { Vec::new() } else { self.local.encryption.lines() },
             handshake: self.local.fingerprint.filter(|_| self.shakes_hands()).map(|ours| (ours, Setup::ActPass)),
@@ -136,15 +144,14 @@ impl MediaSession {
         let (index, payload_type, codec) = self.choose(&offer)?;
         let audio = &offer.media[index];
         let (tag, srtp) = self.local.secrecy(audio)?.unzip();
-        let dtmf = named(audio, "telephone-event");
         let rtcp = rtcp_of(&offer, audio, true, srtp.as_ref());
         let direction = self.wish().answer_to(offer.direction_of(audio));
         let agreed = Negotiated {
             codec,
             payload_type,
             receives: vec![(payload_type, codec)],
-            dtmf_payload_type: dtmf,
-            noise_payload_type: named(audio, "CN"),
+            dtmf: events(audio, codec).into_iter().take(1).collect(),
+            noise_payload_type: noise(audio, codec),
             srtp,
             remote: remote_of(&offer, audio)?,
             rtcp,
@@ -154,7 +161,7 @@ impl MediaSession {
             ptime_ms: 20,
         };
         let rest = self.answer_text(&offer, index, &agreed, tag.flatten(), direction);
-        self.dtmf = dtmf.unwrap_or(self.dtmf);
+        self.numbers.learn(audio);
         self.offered = None;
         self.agreed = Some(agreed.clone());
         Ok((agreed, self.say(rest)))
@@ -175,10 +182,8 @@ impl MediaSession {
         if audio.port == 0 {
             return Err(SdpError::Refused);
         }
-        let receives = known(audio);
-        let (payload_type, codec) = receives
-            .iter()
-            .copied()
+        let (payload_type, codec) = known(audio)
+            .into_iter()
             .find(|(_, codec)| offered.iter().any(|(_, ours)| ours == codec))
             .ok_or_else(|| nothing_common(audio))?;
         let srtp = self.local.secrecy(audio)?.map(|(_, secrecy)| secrecy);
@@ -186,9 +191,9 @@ impl MediaSession {
         let agreed = Negotiated {
             codec,
             payload_type,
-            receives: with_first((payload_type, codec), offered),
-            dtmf_payload_type: named(audio, "telephone-event"),
-            noise_payload_type: named(audio, "CN"),
+            receives: either_way((payload_type, codec), offered),
+            dtmf: self.either_events(events(audio, codec), offered),
+            noise_payload_type: noise(audio, codec),
             rtcp: rtcp_of(&answer, audio, self.muxed(), srtp.as_ref()),
             srtp,
             remote: remote_of(&answer, audio)?,
@@ -218,11 +223,21 @@ impl MediaSession {
 
     /// All our codecs; one that is already agreed on comes first and keeps its payload type.
     fn offered_codecs(&self) -> Vec<(u8, PhoneCodec)> {
-        let ours = self.local.codecs.iter().map(|codec| (codec.payload_type(), *codec));
+        let ours = self.local.codecs.iter().map(|codec| self.numbers.codec(*codec));
         match &self.agreed {
             Some(agreed) => with_first((agreed.payload_type, agreed.codec), &ours.collect::<Vec<_>>()),
             None => ours.collect(),
         }
+    }
+
+    /// As [`either_way`], of keys; without any in the answer there are none.
+    fn either_events(&self, mut agreed: Vec<EventFormat>, offered: &[(u8, PhoneCodec)]) -> Vec<EventFormat> {
+        for ours in self.numbers.events(offered) {
+            if !agreed.is_empty() && agreed.iter().all(|known| known.payload_type != ours.payload_type) {
+                agreed.push(ours);
+            }
+        }
+        agreed
     }
 
     /// The first audio line with a codec of ours, and our favourite in it.
@@ -263,7 +278,7 @@ impl MediaSession {
                     address: self.local.address,
                     protocol: &media.protocol,
                     codecs: &agreed.receives,
-                    dtmf: agreed.dtmf_payload_type,
+                    dtmf: &agreed.dtmf,
                     noise: agreed.noise_payload_type,
                     crypto: crypto.iter().cloned().collect(),
                     handshake,
@@ -297,17 +312,11 @@ fn with_first(first: (u8, PhoneCodec), others: &[(u8, PhoneCodec)]) -> Vec<(u8, 
     std::iter::once(first).chain(rest).collect()
 }
 
-/// The formats of a line that we know, in its order.
-fn known(media: &MediaDescription) -> Vec<(u8, PhoneCodec)> {
-    let codec = |format: &Format| {
-        let (name, _) = format.map.as_ref()?;
-        PhoneCodec::named(name).filter(|codec| format.is(codec.name()))
-    };
-    media.formats.iter().filter_map(|format| Some((format.payload_type()?, codec(format)?))).collect()
-}
-
-fn named(media: &MediaDescription, name: &str) -> Option<u8> {
-    media.formats.iter().find(|format| format.is(name))?.payload_type()
+/// `first` as the answer numbers it, then what we offered: the other side may number what it sends as it was told, or
+/// as it told us (RFC 3264 section 6.1).
+fn either_way(first: (u8, PhoneCodec), offered: &[(u8, PhoneCodec)]) -> Vec<(u8, PhoneCodec)> {
+    let rest = offered.iter().copied().filter(|(payload_type, _)| *payload_type != first.0);
+    std::iter::once(first).chain(rest).collect()
 }
 
 fn remote_of(sdp: &SessionDescription, audio: &MediaDescription) -> Result<SocketAddr, SdpError> {

@@ -207,7 +207,7 @@ mod tests {
         let sdp = SessionDescription::parse(PHONE.as_bytes()).unwrap();
         let audio = &sdp.media[0];
         assert_eq!((sdp.origin.version, audio.port, audio.ptime), (7, 4000, Some(20)));
-        assert!(audio.formats[0].is("pcmu") && audio.formats[1].is("telephone-event"));
+        assert!(audio.formats[0].is("pcmu", 1) && audio.formats[1].is("telephone-event", 1));
         assert_eq!(sdp.direction_of(audio), Direction::SendOnly);
         assert_eq!(sdp.address_of(audio), Some("192.0.2.4".parse().unwrap()));
     }

@@ -389,11 +389,11 @@ async fn next_verdict(lobby: &mut Option<Lobby>) -> Option<Verdict> {
     }
 }
 
-/// The phone's codec as it goes into the room, which knows no G.722.
+/// The phone's codec as it goes into the room: G.711 and Opus as they are, G.722, which it does not know, as Opus.
 fn room_codec(codec: PhoneCodec) -> livekit::AudioCodec {
     match codec {
         PhoneCodec::G711(G711::Pcmu) => livekit::AudioCodec::Pcmu,
         PhoneCodec::G711(G711::Pcma) => livekit::AudioCodec::Pcma,
-        PhoneCodec::G722 => livekit::AudioCodec::Opus,
+        PhoneCodec::G722 | PhoneCodec::Opus => livekit::AudioCodec::Opus,
     }
 }

@@ -279,7 +279,7 @@ impl Leg {
         self.to_phone.negotiated(agreed, now);
         self.packets.negotiated(agreed);
         self.agree_on_secrecy(agreed.srtp.as_ref(), now);
-        let told = agreed.dtmf_payload_type.is_some() || self.keys_by_rtp;
+        let told = !agreed.dtmf.is_empty() || self.keys_by_rtp;
         self.in_band = self.in_band.take().or_else(|| Some(InBand::default())).filter(|_| !told);
         self.rtcp.begin(now);
         self.codec = Some(agreed.codec);
@@ -335,7 +335,7 @@ impl Leg {
     }
 }
 
-/// The keys that a phone says with its own voice. G.722 is for phones that know better.
+/// The keys that a phone says with its own voice. G.722 and Opus are for phones that know better.
 fn tones_in(ear: &mut InBand, audio: &PhoneAudio<'_>) -> String {
     let (mut pcm, mut keys) = ([0; LONGEST_PACKET], String::new());
     if let PhoneCodec::G711(law) = audio.codec {

@@ -1,8 +1,7 @@
 //! How many packets of which kind went each way?
 
 use super::heads::{Head, Heads};
-use media::codec::{G711, PhoneCodec};
-use media::sdp::{NOISE, Negotiated};
+use media::sdp::{EventFormat, NOISE, Negotiated};
 
 /// Packets of one kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,10 +24,10 @@ pub struct Packets {
 impl Packets {
     /// The first agreement or a changed one.
     pub fn negotiated(&mut self, agreed: &Negotiated) {
-        self.names = agreed.receives.iter().map(|(payload_type, codec)| (*payload_type, name(*codec))).collect();
-        self.names.push((agreed.payload_type, name(agreed.codec)));
+        self.names = agreed.receives.iter().map(|(payload_type, codec)| (*payload_type, codec.encoding())).collect();
+        self.names.push((agreed.payload_type, agreed.codec.encoding()));
         self.names.push((agreed.noise_payload_type.unwrap_or(NOISE), "CN/8000"));
-        self.names.extend(agreed.dtmf_payload_type.map(|payload_type| (payload_type, "telephone-event/8000")));
+        self.names.extend(agreed.dtmf.iter().map(|events| (events.payload_type, events_name(events))));
     }
 
     pub fn received(&mut self, packet: &[u8]) {
@@ -67,24 +66,21 @@ impl Packets {
     }
 }
 
-fn name(codec: PhoneCodec) -> &'static str {
-    match codec {
-        PhoneCodec::G711(G711::Pcmu) => "PCMU/8000",
-        PhoneCodec::G711(G711::Pcma) => "PCMA/8000",
-        PhoneCodec::G722 => "G722/8000",
-    }
+fn events_name(events: &EventFormat) -> &'static str {
+    if events.clock_factor == 1 { "telephone-event/8000" } else { "telephone-event/48000" }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use media::codec::PhoneCodec;
 
     fn agreed(payload_type: u8, codec: PhoneCodec) -> Negotiated {
         Negotiated {
             codec,
             payload_type,
             receives: vec![(payload_type, codec)],
-            dtmf_payload_type: Some(101),
+            dtmf: vec![EventFormat { payload_type: 101, clock_factor: 1 }],
             noise_payload_type: None,
             srtp: None,
             remote: "192.0.2.1:4000".parse().unwrap(),

@@ -68,7 +68,7 @@ impl Rtcp {
         let Some(opened) = side.cover.open_reports(datagram) else { return };
         let Ok(compound) = Compound::parse(opened.as_ref()) else { return };
         if side.phone.accepts_report(&compound, from, at_rtp, side.now) {
-            self.reports.heard(&compound, side.sent.packets, side.now);
+            self.reports.heard(&compound, side.sent, side.now);
         }
     }
 

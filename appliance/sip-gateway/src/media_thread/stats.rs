@@ -28,7 +28,7 @@ pub fn of(codec: Option<PhoneCodec>, heard: Figures, packets_out: u64, reports: 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use media::rtcp::{Block, Compound, Identity, NtpClock, Outgoing};
+    use media::rtcp::{Block, Compound, Identity, NtpClock, Outgoing, Sent};
     use std::time::{Instant, SystemTime};
 
     fn reports() -> Reports {
@@ -47,7 +47,8 @@ mod tests {
         let mut reports = reports();
         let block = Block { ssrc: 1, lost: 20, jitter: 80, ..Block::default() };
         let said = Outgoing { ssrc: 2, sent: None, block: Some(block), name: "phone", goodbye: false }.to_bytes();
-        reports.heard(&Compound::parse(&said).unwrap(), 100, Instant::now());
+        let sent = Sent { packets: 100, clock_factor: 1, ..Sent::default() };
+        reports.heard(&Compound::parse(&said).unwrap(), sent, Instant::now());
         let heard = Figures { packets: 1000, lost: 0, jitter_ms: Some(1.0) };
         let stats = of(Some(PhoneCodec::PCMU), heard, 100, &reports);
         assert_eq!((stats.mos, stats.rtt_ms), (Some(4.38), None));

@@ -6,7 +6,7 @@ use media::dtls::{Handshake, Identity, Peer, is_dtls};
 use media::dtmf::{Event, Keys};
 use media::rtcp::{Block, Compound, Outgoing, Part};
 use media::rtp::{Header, Packet};
-use media::sdp::RtcpPath;
+use media::sdp::{EventFormat, RtcpPath};
 use media::srtp;
 use std::net::SocketAddr;
 use std::sync::LazyLock;
@@ -89,7 +89,7 @@ impl Phone {
             codec: PhoneCodec::PCMU,
             payload_type: 0,
             receives: vec![(0, PhoneCodec::PCMU)],
-            dtmf_payload_type: Some(101),
+            dtmf: vec![EventFormat { payload_type: 101, clock_factor: 1 }],
             noise_payload_type: None,
             srtp: None,
             remote: self.socket.local_addr().unwrap(),

@@ -177,7 +177,7 @@ impl Talk {
     }
 
     async fn digit(&mut self) -> Seen {
-        if let Some(number) = self.sdp.negotiated().and_then(|agreed| agreed.dtmf_payload_type) {
+        if let Some(number) = self.sdp.negotiated().and_then(|agreed| Some(agreed.dtmf.first()?.payload_type)) {
             self.line.press(DIGIT);
             self.line.say(&[], KEY, |heard| heard.keys.contains(DIGIT)).await;
             let echo = if self.line.heard().keys.contains(DIGIT) { "; the key came back" } else { "" };

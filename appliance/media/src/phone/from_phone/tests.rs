@@ -18,7 +18,7 @@ fn agreed(we_send: bool, we_receive: bool) -> Negotiated {
         codec: PhoneCodec::PCMU,
         payload_type: 0,
         receives: vec![(0, PhoneCodec::PCMU)],
-        dtmf_payload_type: Some(101),
+        dtmf: vec![EventFormat { payload_type: 101, clock_factor: 1 }],
         noise_payload_type: None,
         srtp: None,
         remote: phone(),
@@ -60,6 +60,39 @@ fn sound_and_keys_are_told_apart_and_strangers_are_counted() {
     assert_eq!(from.datagram(&datagram(101, 0, &key), phone(), now), Heard::Key('5'));
     assert_eq!(from.datagram(&packet, "192.0.2.66:4000".parse().unwrap(), now), Heard::Nothing);
     assert_eq!((from.figures().packets, from.figures().lost, from.strangers()), (2, 0, 1));
+}
+
+#[test]
+fn opus_counts_at_48_khz_on_the_wire_and_at_8_from_here_on_also_past_the_wrap() {
+    let now = Instant::now();
+    let mut from = listening(now);
+    let dtmf =
+        vec![EventFormat { payload_type: 101, clock_factor: 1 }, EventFormat { payload_type: 102, clock_factor: 6 }];
+    let receives = vec![(96, PhoneCodec::Opus), (0, PhoneCodec::PCMU)];
+    from.negotiated(
+        &Negotiated { codec: PhoneCodec::Opus, payload_type: 96, receives, dtmf, ..agreed(true, true) },
+        now,
+    );
+    let mut said = |payload_type, sequence, timestamp, payload: &[u8]| {
+        let mut packet = Vec::new();
+        Header { marker: false, payload_type, sequence, timestamp, ssrc: 5 }.write(payload, &mut packet);
+        match from.datagram(&packet, phone(), now + Duration::from_millis(20) * u32::from(sequence)) {
+            Heard::Audio(audio) => (Some((audio.codec, audio.timestamp, audio.sequence as u32)), ' '),
+            Heard::Key(digit) => (None, digit),
+            Heard::Nothing => (None, ' '),
+        }
+    };
+    let start = u32::MAX - 1000;
+    let (first, second) = (said(96, 1, start, &[8]).0.unwrap(), said(96, 2, start.wrapping_add(960), &[8]).0.unwrap());
+    let third = said(96, 3, start.wrapping_add(1920), &[8]).0.unwrap();
+    assert_eq!([second.1.wrapping_sub(first.1), third.1.wrapping_sub(second.1)], [160, 160]);
+    let key = |event| Event { event, end: false, volume: 10, duration: 960 }.to_bytes();
+    assert_eq!(said(102, 4, start.wrapping_add(2880), &key(5)), (None, '5'));
+    assert_eq!(said(101, 5, 777_777, &key(6)), (None, '6'));
+    let after = said(96, 6, start.wrapping_add(4800), &[8]).0.unwrap();
+    assert_eq!((after.1.wrapping_sub(third.1), after.2 - third.2), (480, 1));
+    assert_eq!(said(0, 7, 5000, &[0xFF; 160]).0.map(|it| it.0), Some(PhoneCodec::PCMU), "every packet says what it is");
+    assert_eq!(from.figures().jitter_ms, Some(0.0));
 }
 
 #[test]

@@ -1,5 +1,5 @@
 use super::*;
-use crate::codec::{Codec, Frame, G711, G722Decoder, OpusEncoder};
+use crate::codec::{Codec, Decoder, Frame, G711, G722Decoder, LONGEST_PACKET, LONGEST_WIDE, OpusDecoder, OpusEncoder};
 use crate::dtmf::Keys;
 use crate::rtp::Packet;
 
@@ -73,7 +73,7 @@ fn agreed(we_send: bool) -> Negotiated {
         codec: PhoneCodec::PCMU,
         payload_type: 0,
         receives: vec![(0, PhoneCodec::PCMU)],
-        dtmf_payload_type: Some(101),
+        dtmf: vec![EventFormat { payload_type: 101, clock_factor: 1 }],
         noise_payload_type: None,
         srtp: None,
         remote: "192.0.2.9:4000".parse().unwrap(),
@@ -213,7 +213,7 @@ fn keys_are_pressed_in_place_of_sound_and_share_its_numbers() {
 #[test]
 fn a_phone_without_telephone_event_gets_no_keys() {
     let mut story = Story::new();
-    story.to.negotiated(&Negotiated { dtmf_payload_type: None, ..agreed(true) }, story.now);
+    story.to.negotiated(&Negotiated { dtmf: Vec::new(), ..agreed(true) }, story.now);
     story.to.press("1", story.now);
     story.wait(500);
     assert_eq!((story.digits().as_str(), story.got.len()), ("", 25));
@@ -375,4 +375,151 @@ fn a_re_invite_with_another_codec_decides_anew_what_is_forwarded() {
     story.speak("TR_a", 40, 20, 3000);
     assert_eq!(story.got[story.got.len() - 1].2, frame(PCMU, 59, 3000).payload.to_vec(), "forwarded untouched again");
     story.assert_continuous();
+}
+
+fn agreed_on_opus(events: EventFormat) -> Negotiated {
+    let receives = vec![(96, PhoneCodec::Opus)];
+    Negotiated { codec: PhoneCodec::Opus, payload_type: 96, receives, dtmf: vec![events], ..agreed(true) }
+}
+
+const KEYS_AT_48: EventFormat = EventFormat { payload_type: 101, clock_factor: 6 };
+
+/// Frames of a tone as a room's track of Opus says it.
+fn spoken_opus(hz: f64, count: u64) -> Vec<RoomPacket> {
+    let mut encoder = OpusEncoder::new(Rate::Wide).unwrap();
+    let packet = |n: u64| {
+        let at = |i: usize| (n as usize * 2 * FRAME + i) as f64 / 16_000.0 * std::f64::consts::TAU;
+        let pcm: Vec<i16> = (0..2 * FRAME).map(|i| ((at(i) * hz).sin() * 9000.0) as i16).collect();
+        let mut out = [0; 400];
+        let length = encoder.encode(&pcm, &mut out).unwrap();
+        let timestamp = (u32::MAX - 5000).wrapping_add(n as u32 * 960);
+        RoomPacket { codec: Codec::Opus, sequence: n, timestamp, payload: out[..length].into() }
+    };
+    (0..count).map(packet).collect()
+}
+
+impl Story {
+    fn listen_to(&mut self, track: &str, packets: impl IntoIterator<Item = RoomPacket>) {
+        for packet in packets {
+            self.packet(track, packet);
+            self.wait(20);
+        }
+    }
+
+    /// Distances of the timestamps of one payload type.
+    fn steps(&self, payload_type: u8) -> Vec<u32> {
+        let of_type = self.got.iter().filter(|(_, header, _)| header.payload_type == payload_type);
+        let times: Vec<u32> = of_type.map(|(_, header, _)| header.timestamp).collect();
+        times.windows(2).map(|pair| pair[1].wrapping_sub(pair[0])).collect()
+    }
+}
+
+#[test]
+fn opus_is_forwarded_untouched_to_a_phone_with_opus_at_its_clock() {
+    let mut story = Story::new();
+    story.to.negotiated(&agreed_on_opus(KEYS_AT_48), story.now);
+    story.wait(100);
+    let (before, spoken) = (story.got.len(), spoken_opus(5000.0, 50));
+    story.listen_to("TR_a", spoken.clone());
+    let heard = &story.got[before..];
+    assert!(heard.iter().map(|(_, _, payload)| &payload[..]).eq(spoken.iter().map(|packet| &*packet.payload)));
+    assert!(heard.iter().enumerate().all(|(n, (at, ..))| *at == 100 + 20 * n as u64));
+    assert!(
+        story.steps(96).iter().all(|step| *step == 960),
+        "silence of ours and the room's sound: {:?}",
+        story.steps(96)
+    );
+    story.assert_continuous();
+}
+
+#[test]
+fn what_is_not_opus_or_not_alone_is_coded_for_a_phone_with_opus_and_what_is_forwarded_again_is_untouched() {
+    let mut story = Story::new();
+    story.to.negotiated(&agreed_on_opus(KEYS_AT_48), story.now);
+    story.speak("TR_pcmu", 0, 30, 3000);
+    let spoken = spoken_opus(5000.0, 60);
+    for (n, packet) in (30..).zip(&spoken[..30]) {
+        story.packet("TR_pcmu", frame(PCMU, n, 3000));
+        story.packet("TR_opus", packet.clone());
+        story.wait(20);
+    }
+    let (mut decoder, mut heard) = (OpusDecoder::new(Rate::Wide).unwrap(), Vec::new());
+    for (_, _, payload) in &story.got {
+        let mut pcm = [0; LONGEST_WIDE];
+        let length = decoder.decode(payload, &mut pcm).unwrap();
+        heard.extend_from_slice(&pcm[..length]);
+    }
+    assert!(
+        (1150..=1300).contains(&rises(&heard[heard.len() - 4000..])),
+        "a quarter second of 5 kHz: {}",
+        rises(&heard[heard.len() - 4000..])
+    );
+    story.to.forget_track("TR_pcmu");
+    story.listen_to("TR_opus", spoken[30..].to_vec());
+    assert_eq!(story.got.last().unwrap().2, spoken[59].payload.to_vec());
+    assert!(story.steps(96).iter().all(|step| step % 960 == 0));
+    story.assert_continuous();
+}
+
+#[test]
+fn keys_among_opus_have_its_clock_or_that_of_their_own_format() {
+    for (clock_factor, lasts) in [(6, 12_000), (1, 2_000)] {
+        let mut story = Story::new();
+        story.to.negotiated(&agreed_on_opus(EventFormat { payload_type: 101, clock_factor }), story.now);
+        story.wait(100);
+        story.to.press("5", story.now);
+        story.wait(600);
+        let keys: Vec<_> = story.got.iter().filter(|(_, header, _)| header.payload_type == 101).collect();
+        let first = Event::parse(&keys[0].2).unwrap();
+        let last = Event::parse(&keys[keys.len() - 1].2).unwrap();
+        assert_eq!((u32::from(first.duration), last.duration, last.end), (160 * clock_factor, lasts, true));
+        assert!(keys.iter().all(|(_, header, _)| header.timestamp == keys[0].1.timestamp));
+        if clock_factor == 6 {
+            story.assert_continuous();
+        }
+        assert_eq!(story.digits(), "5");
+    }
+}
+
+#[test]
+fn a_re_invite_to_opus_and_back_decides_anew_what_is_forwarded_and_the_clock_goes_on() {
+    let mut story = Story::new();
+    story.speak("TR_a", 0, 20, 3000);
+    let pcmu = frame(PCMU, 19, 3000).payload.to_vec();
+    assert_eq!(story.got.last().unwrap().2, pcmu);
+    story.to.negotiated(&agreed_on_opus(KEYS_AT_48), story.now);
+    story.speak("TR_a", 20, 20, 3000);
+    assert!(story.got.last().is_some_and(|(_, header, payload)| header.payload_type == 96 && *payload != pcmu));
+    assert!(story.steps(96).iter().all(|step| *step == 960), "{:?}", story.steps(96));
+    story.to.negotiated(&agreed(true), story.now);
+    story.speak("TR_a", 40, 20, 3000);
+    assert_eq!(story.got.last().unwrap().2, pcmu, "forwarded untouched again");
+    story.assert_continuous();
+    assert!(story.got.windows(2).all(|pair| pair[1].1.timestamp.wrapping_sub(pair[0].1.timestamp) <= 960));
+}
+
+#[test]
+fn the_clock_of_a_stream_of_opus_goes_on_at_48_khz_between_packets() {
+    let mut story = Story::new();
+    story.to.negotiated(&agreed_on_opus(KEYS_AT_48), story.now);
+    story.wait(200);
+    let sent = story.to.sent(story.now);
+    assert_eq!(sent.clock_factor, 6);
+    assert_eq!(story.to.sent(story.now + 100 * MS).timestamp, sent.timestamp.wrapping_add(4800));
+}
+
+#[test]
+fn a_beep_and_a_sound_of_our_own_are_heard_by_a_phone_with_opus() {
+    let mut story = Story::new();
+    story.to.negotiated(&agreed_on_opus(KEYS_AT_48), story.now);
+    story.to.play(Some(Sound::once(crate::sound::tone(1000.0, Duration::from_secs(1)))), story.now);
+    story.wait(1000);
+    let mut decoder = OpusDecoder::new(Rate::Narrow).unwrap();
+    let mut heard = Vec::new();
+    for (_, _, payload) in &story.got {
+        let mut pcm = [0; LONGEST_PACKET];
+        let length = decoder.decode(payload, &mut pcm).unwrap();
+        heard.extend_from_slice(&pcm[..length]);
+    }
+    assert!((490..=510).contains(&rises(&heard[heard.len() - 4000..])), "half a second of 1 kHz");
 }

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use std::time::SystemTime;
 
 const MS: Duration = Duration::from_millis(1);
-const STREAM: Sent = Sent { packets: 100, octets: 16_000, timestamp: 777 };
+const STREAM: Sent = Sent { packets: 100, octets: 16_000, timestamp: 777, clock_factor: 1 };
 
 fn side(ssrc: u32, zero: Instant) -> Reports {
     let wall = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000 * u64::from(ssrc));
@@ -23,7 +23,7 @@ fn first(datagram: &[u8]) -> (Option<SenderInfo>, Vec<Block>) {
 }
 
 fn tell(to: &mut Reports, datagram: &[u8], now: Instant) {
-    to.heard(&Compound::parse(datagram).unwrap(), STREAM.packets, now);
+    to.heard(&Compound::parse(datagram).unwrap(), STREAM, now);
 }
 
 #[test]
@@ -37,6 +37,8 @@ fn each_side_learns_the_way_there_and_back_and_how_it_is_heard() {
     let way = us.round_trip().unwrap();
     assert!(way.abs_diff(70 * MS) < MS, "{way:?}");
     assert_eq!(us.far_end(), Some(FarEnd { lost: 5, loss: 0.05, jitter_ms: 10.0 }));
+    us.heard(&Compound::parse(&answer).unwrap(), Sent { clock_factor: 6, ..STREAM }, t0 + 2070 * MS);
+    assert_eq!(us.far_end().map(|far| (far.jitter_ms * 60.0).round()), Some(100.0), "as 80 ticks are at 48 kHz");
     assert_eq!((phone.round_trip(), phone.far_end().map(|far| far.lost)), (None, Some(0)));
     let (_, blocks) = first(&us.report(hears(2, 3), STREAM, t0 + 3070 * MS, 0.5));
     assert_eq!((blocks[0].delay, blocks[0].fraction_lost, blocks[0].lost), (65_536, 7, 3));
@@ -119,7 +121,7 @@ proptest! {
             let last_report = if forged { name } else { ours };
             let block = Block { ssrc: 1, lost, jitter, last_report, delay, ..Block::default() };
             let said = Outgoing { ssrc: 2, sent: None, block: Some(block), name: "", goodbye: false }.to_bytes();
-            us.heard(&Compound::parse(&said).unwrap(), sent.into(), t0 + MS * n);
+            us.heard(&Compound::parse(&said).unwrap(), Sent { packets: sent.into(), ..STREAM }, t0 + MS * n);
         }
         prop_assert!(us.round_trip().is_none_or(|way| way <= 20 * MS));
         prop_assert!(us.far_end().is_none_or(|far| (0.0..=1.0).contains(&far.loss) && far.jitter_ms.is_finite()));

@@ -8,6 +8,14 @@ fn session() -> MediaSession {
     MediaSession::new(LocalMedia::new("192.0.2.1:10000".parse().unwrap()), 77)
 }
 
+fn at_8_khz(payload_type: u8) -> EventFormat {
+    EventFormat { payload_type, clock_factor: 1 }
+}
+
+fn at_48_khz(payload_type: u8) -> EventFormat {
+    EventFormat { payload_type, clock_factor: 6 }
+}
+
 fn offer(formats: &str, attributes: &str) -> String {
     format!(
         "v=0\r\no=- 1 1 IN IP4 192.0.2.9\r\ns=-\r\nc=IN IP4 192.0.2.9\r\nt=0 0\r\nm=audio 4000 RTP/AVP {formats}\r\n\
@@ -23,7 +31,7 @@ fn answered(offer: &str) -> (Negotiated, String) {
 #[test]
 fn our_priority_chooses_the_codec_not_the_order_of_the_offer() {
     let (agreed, answer) = answered(&offer("8 0 101", ""));
-    assert_eq!((agreed.codec, agreed.payload_type, agreed.dtmf_payload_type), (PhoneCodec::PCMU, 0, Some(101)));
+    assert_eq!((agreed.codec, agreed.payload_type, agreed.dtmf), (PhoneCodec::PCMU, 0, vec![at_8_khz(101)]));
     assert_eq!(agreed.remote, "192.0.2.9:4000".parse().unwrap());
     assert!(answer.contains("m=audio 10000 RTP/AVP 0 101\r\n"), "{answer}");
 }
@@ -37,7 +45,7 @@ fn pcma_can_be_configured_to_come_first() {
         fingerprint: None,
     };
     let (agreed, _) = MediaSession::new(local, 1).answer(offer("0 8", "").as_bytes()).unwrap();
-    assert_eq!((agreed.codec, agreed.dtmf_payload_type), (PhoneCodec::PCMA, None));
+    assert_eq!((agreed.codec, agreed.dtmf), (PhoneCodec::PCMA, vec![]));
 }
 
 fn speaking(codecs: &[PhoneCodec]) -> MediaSession {
@@ -72,6 +80,102 @@ fn a_re_invite_may_change_the_codec_there_and_back() {
     assert_eq!([codec("0 101"), codec("9 101"), codec("8 101")], expected);
 }
 
+const OPUS: &str = "a=rtpmap:96 opus/48000/2\r\na=fmtp:96 minptime=10;useinbandfec=1;stereo=0\r\n";
+
+#[test]
+fn opus_is_taken_under_the_number_that_it_is_offered_with() {
+    let (agreed, answer) = answered(&offer("96 101", OPUS));
+    assert_eq!((agreed.codec, agreed.payload_type), (PhoneCodec::Opus, 96));
+    assert!(answer.contains("RTP/AVP 96 101\r\na=rtpmap:96 opus/48000/2\r\na=fmtp:96 useinbandfec=1\r\n"), "{answer}");
+    assert_eq!(answered(&offer("96 0 101", OPUS)).0.codec, PhoneCodec::PCMU, "what we like better");
+    assert_eq!(speaking(&[PhoneCodec::Opus]).answer(offer("0 96", OPUS).as_bytes()).unwrap().0.codec, PhoneCodec::Opus);
+}
+
+#[test]
+fn opus_may_be_written_oddly_but_never_counts_at_another_clock() {
+    for odd in [
+        "a=rtpmap:96 OPUS/48000\r\n",
+        "a=rtpmap:96 opus/48000/1\r\n",
+        "a=rtpmap:96 opus/48000/2\r\na=fmtp:96 maxplaybackrate=8000; sprop-maxcapturerate=8000;usedtx=1;cbr=1;x\r\n",
+        "a=rtpmap:96 opus/48000/2\r\na=fmtp:96\r\na=fmtp:97 useinbandfec=0\r\n",
+    ] {
+        assert_eq!(answered(&offer("96", odd)).0.codec, PhoneCodec::Opus, "{odd}");
+    }
+    for wrong in ["a=rtpmap:96 opus/16000\r\n", "a=rtpmap:96 opus/8000/2\r\n", "", "a=rtpmap:97 opus/48000/2\r\n"] {
+        let refused = session().answer(offer("96", wrong).as_bytes());
+        assert!(matches!(refused, Err(SdpError::NoCommonCodec { .. })), "{wrong}");
+    }
+}
+
+#[test]
+fn keys_among_opus_count_at_48_khz_where_they_can_and_at_8_where_they_must() {
+    let both = "a=rtpmap:110 telephone-event/48000\r\n";
+    let (agreed, answer) = answered(&offer("96 101 110", &format!("{OPUS}{both}")));
+    assert_eq!(agreed.dtmf, [at_48_khz(110)]);
+    assert!(
+        answer.contains("RTP/AVP 96 110\r\n") && answer.contains("a=rtpmap:110 telephone-event/48000\r\n"),
+        "{answer}"
+    );
+    assert_eq!(answered(&offer("96 101", OPUS)).0.dtmf, [at_8_khz(101)]);
+    assert_eq!(answered(&offer("96", OPUS)).0.dtmf, []);
+    assert_eq!(answered(&offer("0 110 101", both)).0.dtmf, [at_8_khz(101)]);
+    assert_eq!(answered(&offer("0 110", both)).0.dtmf, [at_48_khz(110)], "it has no other");
+}
+
+#[test]
+fn who_offers_opus_offers_keys_at_both_clocks_and_nobody_else_does() {
+    let said = |codecs: &[PhoneCodec]| String::from_utf8(speaking(codecs).offer()).unwrap();
+    let opus = said(&[PhoneCodec::G722, PhoneCodec::Opus]);
+    assert!(opus.contains("RTP/AVP 9 111 101 102\r\n") && opus.contains("a=rtpmap:111 opus/48000/2\r\n"), "{opus}");
+    assert!(opus.contains("a=rtpmap:101 telephone-event/8000\r\n"), "{opus}");
+    assert!(opus.contains("a=rtpmap:102 telephone-event/48000\r\na=fmtp:102 0-15\r\n"), "{opus}");
+    let plain = said(&[PhoneCodec::G722, PhoneCodec::PCMU]);
+    assert!(plain.contains("RTP/AVP 9 0 101\r\n") && !plain.contains("48000"), "{plain}");
+}
+
+#[test]
+fn an_answer_with_opus_may_number_it_as_it_likes_and_is_heard_by_either_number() {
+    let mut session = speaking(&[PhoneCodec::PCMU, PhoneCodec::Opus]);
+    session.offer();
+    let text = offer("96 101 102", &format!("{OPUS}a=rtpmap:102 telephone-event/48000\r\n"));
+    let agreed = session.apply_answer(text.as_bytes()).unwrap();
+    assert_eq!(
+        (agreed.codec, agreed.payload_type, &*agreed.dtmf),
+        (PhoneCodec::Opus, 96, &[at_48_khz(102), at_8_khz(101)][..])
+    );
+    assert_eq!(agreed.receives, [(96, PhoneCodec::Opus), (0, PhoneCodec::PCMU), (111, PhoneCodec::Opus)]);
+    let mut again = speaking(&[PhoneCodec::Opus]);
+    again.offer();
+    assert_eq!(again.apply_answer(offer("111", "a=rtpmap:111 opus/48000/2\r\n").as_bytes()).unwrap().dtmf, []);
+}
+
+#[test]
+fn numbers_keep_their_meaning_through_the_call_and_ours_give_way() {
+    let mut session = session();
+    session
+        .answer(offer("8 111 102", "a=rtpmap:111 telephone-event/8000\r\na=rtpmap:102 speex/16000\r\n").as_bytes())
+        .unwrap();
+    let said = String::from_utf8(session.offer()).unwrap();
+    assert!(said.contains("RTP/AVP 8 0 9 96 111 97\r\n") && said.contains("a=rtpmap:96 opus/48000/2\r\n"), "{said}");
+    assert!(said.contains("a=rtpmap:97 telephone-event/48000\r\n"), "{said}");
+    session.answer(offer("101", "").replace("telephone-event/8000", "opus/48000/2").as_bytes()).unwrap();
+    let said = String::from_utf8(session.offer()).unwrap();
+    assert!(said.contains("RTP/AVP 101 0 8 9 111 97\r\n") && said.contains("a=rtpmap:101 opus/48000/2\r\n"), "{said}");
+}
+
+#[test]
+fn a_re_invite_may_change_to_opus_and_back() {
+    let mut session = session();
+    let mut agreed = |formats| session.answer(offer(formats, OPUS).as_bytes()).unwrap().0;
+    let codecs = [agreed("0 101").codec, agreed("96 101").codec, agreed("8 101").codec];
+    assert_eq!(codecs, [PhoneCodec::PCMU, PhoneCodec::Opus, PhoneCodec::PCMA]);
+}
+
+#[test]
+fn comfort_noise_is_not_for_opus() {
+    assert_eq!(answered(&offer("96 13 101", OPUS)).0.noise_payload_type, None);
+}
+
 #[test]
 fn comfort_noise_is_taken_where_it_is_offered_and_never_offered_by_us() {
     let (agreed, answer) = answered(&offer("0 13 101", ""));
@@ -92,7 +196,7 @@ fn comfort_noise_alone_is_no_codec() {
 fn payload_types_are_those_of_the_offer() {
     let text = offer("96 97", "a=rtpmap:96 PCMA/8000\r\na=rtpmap:97 telephone-event/8000\r\n");
     let (agreed, answer) = answered(&text);
-    assert_eq!((agreed.codec, agreed.payload_type, agreed.dtmf_payload_type), (PhoneCodec::PCMA, 96, Some(97)));
+    assert_eq!((agreed.codec, agreed.payload_type, agreed.dtmf), (PhoneCodec::PCMA, 96, vec![at_8_khz(97)]));
     assert!(answer.contains("a=rtpmap:96 PCMA/8000\r\n") && answer.contains("a=fmtp:97 0-15\r\n"), "{answer}");
 }
 
@@ -173,11 +277,14 @@ fn offers_without_audio_for_us_say_why() {
 fn the_first_known_codec_of_an_answer_is_sent_and_both_laws_are_heard() {
     let mut session = session();
     let sent = String::from_utf8(session.offer()).unwrap();
-    assert!(sent.contains("m=audio 10000 RTP/AVP 0 8 9 101\r\n"), "{sent}");
+    assert!(sent.contains("m=audio 10000 RTP/AVP 0 8 9 111 101 102\r\n"), "{sent}");
     let agreed = session.apply_answer(offer("8 0 101", "").as_bytes()).unwrap();
     assert_eq!(
         (agreed.codec, agreed.receives),
-        (PhoneCodec::PCMA, vec![(8, PhoneCodec::PCMA), (0, PhoneCodec::PCMU), (9, PhoneCodec::G722)])
+        (
+            PhoneCodec::PCMA,
+            vec![(8, PhoneCodec::PCMA), (0, PhoneCodec::PCMU), (9, PhoneCodec::G722), (111, PhoneCodec::Opus)]
+        )
     );
 }
 
@@ -214,7 +321,7 @@ fn a_later_offer_of_ours_keeps_what_was_agreed() {
     let text = offer("8 97", "a=rtpmap:97 telephone-event/8000\r\n");
     session.answer(text.as_bytes()).unwrap();
     let again = String::from_utf8(session.offer()).unwrap();
-    assert!(again.contains("RTP/AVP 8 0 9 97\r\n"), "{again}");
+    assert!(again.contains("RTP/AVP 8 0 9 111 97 102\r\n"), "{again}");
 }
 
 #[test]
@@ -224,7 +331,7 @@ fn two_sessions_of_ours_agree() {
     let (theirs, answer) = other.answer(&this.offer()).unwrap();
     let ours = this.apply_answer(&answer).unwrap();
     assert_eq!((theirs.codec, theirs.remote.port()), (ours.codec, 10000));
-    assert_eq!((ours.remote.port(), ours.dtmf_payload_type), (20000, Some(101)));
+    assert_eq!((ours.remote.port(), ours.dtmf[0]), (20000, at_8_khz(101)));
 }
 
 proptest! {
