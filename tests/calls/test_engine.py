@@ -10,9 +10,8 @@ from boxkit import eventually, free_port, until
 from livekit_sip import LiveKitSipBox, ask_unix, runs, stand_in
 from phone import Phone
 from room import Guest
-from test_contract import heard_by, hears
+from test_contract import heard_by, talk
 from test_voicemail import TO_VOICEMAIL, leave_message, stored_message
-from trunks import LiveKitSip
 
 
 @pytest.fixture(scope="module")
@@ -24,21 +23,6 @@ def folder(tmp_path_factory):
 def engine_box(folder):
     with LiveKitSipBox(stand_in(folder)) as running:
         yield running
-
-
-async def talk(box):
-    """Somebody in a room and a phone hear each other by a rule of LiveKit's."""
-    async with LiveKitSip(box) as sip, Phone() as phone:
-        number, _ = await sip.inbound(f"engine-{sip.tag}")
-        async with Guest.invited(box, f"engine-{sip.tag}") as guest:
-            await guest.speak(700)
-            call = await phone.call(number, box.sip)
-            assert call.status == 200
-            call.media.tone(440)
-            await eventually(hears(call.media, 700), why="the phone hears the room's tone")
-            await eventually(heard_by(guest, 440), why="the room hears the phone's tone")
-            assert await call.hangup() == 200
-            await eventually(lambda: guest.gone, why="the caller leaves the room")
 
 
 async def test_a_call_by_livekits_own_rule_carries_audio_both_ways(engine_box):

@@ -15,6 +15,7 @@ use crate::{
     fields::split_host_port,
     ready::with_causes,
 };
+use daemon::unix_http::UnixHttpError;
 use jiff::Timestamp;
 use livekit::{
     api::{DispatchRule, InboundTrunk, OutboundTrunk, TrunkMedia},
@@ -200,7 +201,7 @@ async fn ensure(app: &App, job: &Job) -> Result<Objects, Obstacle> {
     if !job.trunk.spec.enabled {
         return Ok(Objects::default());
     }
-    let resolved = resolve(app, &job.trunk.spec).await?;
+    let resolved = resolve(app, &job.trunk).await?;
     let livekit = app.livekit.as_ref().ok_or_else(|| Obstacle {
         error: app.livekit_missing.clone().unwrap_or_default(),
         hint: "set the LiveKit settings and start control-api again",
@@ -288,12 +289,12 @@ fn encryption(wanted: MediaEncryption) -> SipMediaEncryption {
 }
 
 /// The addresses behind the server's name, asked for anew on every pass: those that SRV records lead the gateway to, and
-/// the name's own.
-async fn resolve(app: &App, spec: &TrunkSpec) -> Result<Vec<String>, Obstacle> {
-    let (host, _) = split_host_port(&spec.sip_server_address);
-    let (sent_to, own) = tokio::join!(called(app, spec), own_addresses(host));
-    let addresses: BTreeSet<_> =
-        sent_to.iter().chain(own.iter().flatten()).map(|address| address.to_string()).collect();
+/// the name's own. While the gateway is away those that are known stay.
+async fn resolve(app: &App, trunk: &Trunk) -> Result<Vec<String>, Obstacle> {
+    let (host, _) = split_host_port(&trunk.spec.sip_server_address);
+    let (sent_to, own) = tokio::join!(called(app, &trunk.spec), own_addresses(host));
+    let mut addresses: BTreeSet<_> = sent_to.unwrap_or_else(|| trunk.resolved_addresses.clone()).into_iter().collect();
+    addresses.extend(own.iter().flatten().map(ToString::to_string));
     match own {
         Err(why) if addresses.is_empty() => Err(Obstacle {
             error: format!("503 {host} does not resolve: {why}"),
@@ -303,11 +304,14 @@ async fn resolve(app: &App, spec: &TrunkSpec) -> Result<Vec<String>, Obstacle> {
     }
 }
 
-/// Where the gateway sends requests; nowhere while it is away.
-async fn called(app: &App, spec: &TrunkSpec) -> Vec<IpAddr> {
+/// Where the gateway sends requests, nowhere if its engine cannot tell; `None` while it is away.
+async fn called(app: &App, spec: &TrunkSpec) -> Option<Vec<String>> {
     let request = LookUp { server: spec.sip_server_address.clone(), transport: spec.sip_transport.as_str().to_owned() };
-    let found: Result<LookedUp, _> = app.gateway.with_limit(RESOLVE_LIMIT).post("/v1/look-up", &request).await;
-    found.map(|found| found.addresses).unwrap_or_default()
+    match app.gateway.with_limit(RESOLVE_LIMIT).post::<_, LookedUp>("/v1/look-up", &request).await {
+        Ok(found) => Some(found.addresses.iter().map(ToString::to_string).collect()),
+        Err(UnixHttpError::Refused { .. }) => Some(Vec::new()),
+        Err(_) => None,
+    }
 }
 
 async fn own_addresses(host: &str) -> Result<Vec<IpAddr>, String> {
