@@ -53,7 +53,7 @@ pub fn rtcp(data: &[u8]) {
     let Ok(compound) = Compound::parse(data) else { return };
     let (now, us) = (Instant::now(), 0x5CA1_B0C5);
     let mut reports = Reports::new(Identity { ssrc: us, name: "us".into(), clock: NtpClock::new(now, UNIX_EPOCH) });
-    let sent = Sent { packets: 100, octets: 16_000, timestamp: 1 };
+    let sent = Sent { packets: 100, octets: 16_000, timestamp: 1, clock_factor: 6 };
     reports.heard(&compound, sent, now);
     assert!(reports.far_end().is_none_or(|far| (0.0..=1.0).contains(&far.loss)), "a loss that cannot be");
     assert!(Compound::parse(&reports.report(None, sent, now, 0.5)).is_ok(), "our report cannot be read");

@@ -140,9 +140,12 @@ impl ToRoom {
         }
     }
 
-    /// So many samples of `pcm`, by this law.
+    /// So many samples of `pcm`, by this law; nothing of what could not be decoded.
     fn send_pcm(&mut self, law: G711, length: usize, frame: RoomFrame<'_>, send: &mut impl FnMut(RoomFrame<'_>)) {
         let pcm = &self.pcm[..length];
+        if pcm.is_empty() {
+            return;
+        }
         self.bytes.resize(length, 0);
         law.encode(pcm, &mut self.bytes);
         send(RoomFrame { payload: &self.bytes, level: level(pcm), ..frame });

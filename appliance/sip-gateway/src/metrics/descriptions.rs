@@ -6,7 +6,15 @@ use std::collections::BTreeSet;
 use types::control::Direction;
 
 /// Codecs that get a label value of their own.
-const NAMED: [&str; 6] = ["PCMU/8000", "PCMA/8000", "G722/8000", "AMR-WB/16000", "opus/48000", "telephone-event/8000"];
+const NAMED: [&str; 7] = [
+    "PCMU/8000",
+    "PCMA/8000",
+    "G722/8000",
+    "AMR-WB/16000",
+    "opus/48000",
+    "telephone-event/8000",
+    "telephone-event/48000",
+];
 
 impl Metrics {
     /// A caller's description: what it can do, not only what was chosen.
