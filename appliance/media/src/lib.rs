@@ -1,8 +1,9 @@
 //! What does a call sound like, and how do its packets look on the wire?
 //!
 //! Everything here is pure: time is an argument, packets are byte slices, nothing opens a socket.
-//! A frame is 20 ms throughout ([`codec::FRAME`]). Times are counted at 8 kHz, for so does the RTP of all phones; a
-//! sound has 8 kHz too, or 16 where the phone speaks G.722 ([`codec::Rate`]), and Opus decodes to either directly.
+//! A frame is 20 ms throughout ([`codec::FRAME`]). Times are counted at 8 kHz, as the RTP of most phones does; that of
+//! Opus is six times as fast, on the wire alone. A sound has 8 kHz too, or 16 where the phone speaks G.722 or Opus
+//! ([`codec::Rate`]), and Opus decodes to either directly.
 //!
 //! | question | module |
 //! |---|---|
