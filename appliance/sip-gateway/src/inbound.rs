@@ -146,7 +146,7 @@ impl Attempt {
     /// A call that names one of ours becomes that one's phone.
     fn take_over(&self, by: Peer) -> Result<(), Refused> {
         let Some(named) = &self.call.info.replaces else { return Ok(()) };
-        if !self.gateway.endpoint.has_dialog(named) {
+        if !self.gateway.endpoint.has_dialog(named) || !self.gateway.legs.has(&named.to_tag) {
             return Err(Refused::with(InboundOutcome::Rejected, 481, "Replaces names no call of ours"));
         }
         let answer = Answer::TakesOver { lk_call_id: named.to_tag.clone(), by }; // our tags are LiveKit's ids

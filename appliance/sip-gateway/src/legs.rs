@@ -178,6 +178,10 @@ impl Legs {
         self.inner.legs.lock().len()
     }
 
+    pub fn has(&self, lk_call_id: &str) -> bool {
+        self.inner.legs.lock().contains_key(lk_call_id)
+    }
+
     /// Tells a leg to do something and waits for the outcome.
     pub async fn command(&self, lk_call_id: &str, what: What) -> Result<(), CommandError> {
         let (done, outcome) = oneshot::channel();

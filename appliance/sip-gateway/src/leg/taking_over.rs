@@ -9,7 +9,8 @@ use crate::{
     legs::{CommandError, Peer, TakeOver},
 };
 use media::sdp::{Negotiated, SdpError};
-use sip::InboundCall;
+use sip::{InboundCall, InviteInfo};
+use std::collections::HashMap;
 use types::control::Event;
 
 impl Leg {
@@ -38,6 +39,7 @@ impl Leg {
             _ if self.state.is_ended() => Some(603),
             _ if !self.state.is_active() || self.peer().as_ref() != Some(by) => Some(481),
             Some(named) if named.early_only => Some(486),
+            _ if self.transfer.is_some() => Some(491), // the phone that is there is being sent elsewhere
             _ => None,
         }
     }
@@ -64,16 +66,29 @@ impl Leg {
         let (dialog, events) = call.accept(sdp, &[]).await.map_err(|_| CommandError::Ended)?;
         let mut before = std::mem::replace(&mut self.phone, Phone::Connected { dialog, events });
         before.hang_up(None, Vec::new());
+        self.referral = None; // of the phone that is gone
         if let Some(agreed) = agreed {
             let held = agreed.held_by_peer() && !self.sdp.holding();
             self.start_audio(agreed);
             self.input(Input::PeerHolds(held));
         }
-        let (sip_call_id, from) = (call.info.call_id.clone(), call.info.from_user.clone());
+        self.introduce(&call.info);
+        Ok(())
+    }
+
+    /// To the room, the control plane and whoever asks. A number that was hidden stays so.
+    fn introduce(&mut self, phone: &InviteInfo) {
+        let (sip_call_id, from) = (phone.call_id.clone(), phone.from_user.clone());
         tracing::info!(correlation_id = %self.correlation_id, call.id = %self.lk_call_id, sip.call_id = %sip_call_id, from, "another phone took over");
-        self.remote_headers = call.info.headers.clone();
+        let shows_number = self.attributes.contains_key("sip.phoneNumber");
+        let told = [("sip.callIDFull", &sip_call_id), ("sip.callTag", &phone.from_tag), ("sip.phoneNumber", &from)];
+        let told = told.into_iter().filter(|(name, _)| shows_number || *name != "sip.phoneNumber");
+        let told: HashMap<_, _> = told.map(|(name, value)| (name.to_owned(), value.clone())).collect();
+        self.attributes.extend(told.clone());
+        self.media.set_attributes(told);
+        self.remote_headers = phone.headers.clone();
+        self.hide_numbers(!shows_number);
         self.gateway.legs.update(&self.lk_call_id, |view| view.sip_call_id = sip_call_id.clone());
         self.report(Event::LegTakenOver { lk_call_id: self.lk_call_id.clone(), sip_call_id, from });
-        Ok(())
     }
 }
