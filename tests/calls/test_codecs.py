@@ -1,6 +1,7 @@
 """Which codecs are spoken, and are G.722 and Opus heard in all their breadth?  Their phone is baresip; in the room is a LiveKit client."""
 
 import asyncio
+import contextlib
 import re
 
 import pytest
@@ -26,19 +27,34 @@ def payload_types(sdp):
     return re.search(r"^m=audio \d+ \S+ ([\d ]+)", sdp, re.M).group(1).split()
 
 
-async def test_tones_of_5_and_6_khz_cross_a_call_by_g722(box, tmp_path):
+@contextlib.asynccontextmanager
+async def room(box, hz, rate):
+    """Somebody in a room who says this tone, and the address that leads there."""
     async with LiveKitSip(box) as sip:
         number, _ = await sip.inbound(f"wide-{sip.tag}")
         async with Guest.invited(box, f"wide-{sip.tag}") as guest:
-            guest.rate = WIDE
-            await guest.speak(ANSWERED)
-            target = f"sip:{number}@{box.sip[0]}:{box.sip[1]}"
-            phone = Baresip(tmp_path, sine(SAID, 90, WIDE), target, modules=["g722"], codecs="G722/16000", rate=WIDE)
-            with phone:
-                await eventually(lambda: heard(guest.samples, SAID), 40, phone.said)
-                await eventually(lambda: (file := phone.heard()) and file.stat().st_size > 4 * 2 * WIDE, 40, phone.said)
-            samples, rate = read_wav(phone.heard().read_bytes())
-            assert rate == WIDE and heard(samples, ANSWERED)
+            guest.rate = rate
+            await guest.speak(hz)
+            yield guest, f"sip:{number}@{box.sip[0]}:{box.sip[1]}"
+
+
+async def has_recorded(phone, rate):
+    """Four seconds."""
+    await eventually(lambda: (file := phone.heard()) and file.stat().st_size > 4 * 2 * rate, 40, phone.said)
+
+
+def assert_recorded(phone, hz, wanted):
+    samples, rate = read_wav(phone.heard().read_bytes())
+    assert rate == wanted and heard(samples, hz, wanted)
+
+
+async def test_tones_of_5_and_6_khz_cross_a_call_by_g722(box, tmp_path):
+    async with room(box, ANSWERED, WIDE) as (guest, target):
+        phone = Baresip(tmp_path, sine(SAID, 90, WIDE), target, modules=["g722"], codecs="G722/16000", rate=WIDE)
+        with phone:
+            await eventually(lambda: heard(guest.samples, SAID), 40, phone.said)
+            await has_recorded(phone, WIDE)
+        assert_recorded(phone, ANSWERED, WIDE)
 
 
 def opus_phone(folder, target, seconds=90):
@@ -49,21 +65,16 @@ def opus_phone(folder, target, seconds=90):
 
 
 async def test_opus_goes_through_untouched_both_ways_and_keys_beside_it(box, tmp_path):
-    async with LiveKitSip(box) as sip:
-        number, _ = await sip.inbound(f"opus-{sip.tag}")
-        async with Guest.invited(box, f"opus-{sip.tag}") as guest:
-            guest.rate = FULL
-            await guest.speak(ANSWERED_HIGH)
-            with opus_phone(tmp_path, f"sip:{number}@{box.sip[0]}:{box.sip[1]}") as phone:
-                await eventually(lambda: heard(guest.samples, SAID_HIGH, FULL), 40, phone.said)
-                phone.press("5")
-                await eventually(lambda: guest.digits == "5", 20, phone.said)
-                await guest.press("7")
-                await eventually(lambda: "received event: '7'" in phone.said(), 20, phone.said)
-                await eventually(lambda: (file := phone.heard()) and file.stat().st_size > 4 * 2 * FULL, 40, phone.said)
-            assert "opus 48000Hz" in phone.said(), phone.said()
-            samples, rate = read_wav(phone.heard().read_bytes())
-            assert rate == FULL and heard(samples, ANSWERED_HIGH, FULL)
+    async with room(box, ANSWERED_HIGH, FULL) as (guest, target):
+        with opus_phone(tmp_path, target) as phone:
+            await eventually(lambda: heard(guest.samples, SAID_HIGH, FULL), 40, phone.said)
+            phone.press("5")
+            await eventually(lambda: guest.digits == "5", 20, phone.said)
+            await guest.press("7")
+            await eventually(lambda: "received event: '7'" in phone.said(), 20, phone.said)
+            await has_recorded(phone, FULL)
+        assert "opus 48000Hz" in phone.said(), phone.said()
+        assert_recorded(phone, ANSWERED_HIGH, FULL)
 
 
 async def test_a_trunk_that_does_not_list_opus_takes_none(box, tmp_path):

@@ -6,12 +6,12 @@ import os
 import signal
 
 import pytest
-from boxkit import eventually, free_port, until
-from livekit_sip import LiveKitSipBox, ask_unix, runs, stand_in
+from boxkit import ask_unix, eventually, free_port, until
+from livekit_sip import LiveKitSipBox, runs, stand_in
 from phone import Phone
-from room import Guest
 from test_contract import heard_by, talk
 from test_voicemail import TO_VOICEMAIL, leave_message, stored_message
+from test_wave import dialled
 
 
 @pytest.fixture(scope="module")
@@ -54,13 +54,9 @@ async def test_whom_a_dialplan_refuses_is_let_go_and_the_record_says_why(engine_
 async def test_a_browser_calls_a_phone(engine_box):
     box = await asyncio.to_thread(engine_box.tenant)
     async with Phone() as phone:
-        made = await asyncio.to_thread(box.browser_calls, phone)
-        async with Guest(made["livekit"]["url"], made["livekit"]["token"]) as guest:
-            await guest.speak(700)
-            call = await phone.next_call()
-            call.media.tone(440)
+        async with dialled(box, phone) as (made, guest, call):
             await eventually(heard_by(guest, 440), why="the browser hears the phone")
-            path = f"/v1/calls/{made['call']['id']}"
+            path = f"/v1/calls/{made['id']}"
             await eventually(lambda: states(box, path, "active"), why="the call is active on record")
             assert await call.hangup() == 200
             await eventually(lambda: states(box, path, "ended"), why="the call is over on record")

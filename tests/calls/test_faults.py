@@ -7,7 +7,7 @@ from boxkit import eventually, until
 from livekit import api
 from phone import Phone
 from room import Guest
-from test_phones import assert_both_hear, desk_phone, number_of, registered
+from test_phones import assert_both_hear, desk_phone, received
 from test_wave import Desk
 from tones import runs, share
 from trunks import LiveKitSip
@@ -42,10 +42,7 @@ async def test_a_call_goes_on_while_the_control_plane_is_killed(own_box):
 async def phone_to_phone(box):
     """A caller and a desk phone that hear each other through a room; yields (number, caller's call, desk's call)."""
     async with desk_phone() as desk, Phone() as caller:
-        number = await number_of(box, await registered(box, desk))
-        call = await caller.call(number, box.sip)
-        assert call.status == 200
-        at_desk = await desk.next_call()
+        number, _, call, at_desk = await received(box, desk, caller)
         await assert_both_hear(call, at_desk)
         yield number, call, at_desk
 

@@ -5,17 +5,14 @@ import uuid
 
 from boxkit import eventually
 from phone import Phone
-from test_phones import assert_both_hear, contacts, desk_phone, number_of, registered
+from test_phones import assert_both_hear, contacts, desk_phone, number_of, received, registered
 
 ELSEWHERE = "127.0.0.2"
 
 
 async def test_a_phone_that_tells_its_new_address_in_a_call_is_heard_and_hung_up_there(box):
     async with desk_phone() as desk, Phone() as caller:
-        number = await number_of(box, await registered(box, desk))
-        call = await caller.call(number, box.sip)
-        assert call.status == 200
-        at_desk = await desk.next_call()
+        number, _, call, at_desk = await received(box, desk, caller)
         await assert_both_hear(call, at_desk)
         await desk.move(ELSEWHERE)
         assert await at_desk.reinvite("sendrecv") == (200, "sendrecv")
@@ -28,9 +25,7 @@ async def test_a_phone_that_tells_its_new_address_in_a_call_is_heard_and_hung_up
 
 async def test_a_phone_may_hold_and_resume_in_one_breath(box):
     async with desk_phone() as desk, Phone() as caller:
-        call = await caller.call(await number_of(box, await registered(box, desk)), box.sip)
-        assert call.status == 200
-        at_desk = await desk.next_call()
+        _, _, call, at_desk = await received(box, desk, caller)
         for _ in range(5):
             assert await call.reinvite("sendonly") == (200, "recvonly")
             assert await call.reinvite("sendrecv") == (200, "sendrecv")
@@ -39,10 +34,7 @@ async def test_a_phone_may_hold_and_resume_in_one_breath(box):
 
 async def test_a_caller_that_tells_its_new_address_in_a_call_is_heard_there_and_may_hang_up(box):
     async with desk_phone() as desk, Phone() as caller:
-        number = await number_of(box, await registered(box, desk))
-        call = await caller.call(number, box.sip)
-        assert call.status == 200
-        at_desk = await desk.next_call()
+        _, _, call, at_desk = await received(box, desk, caller)
         await caller.move(ELSEWHERE)
         assert await call.reinvite("sendrecv") == (200, "sendrecv")
         await assert_both_hear(call, at_desk)
@@ -52,10 +44,7 @@ async def test_a_caller_that_tells_its_new_address_in_a_call_is_heard_there_and_
 
 async def test_audio_from_an_address_that_nobody_told_is_not_heard(box):
     async with desk_phone() as desk, Phone() as caller:
-        number = await number_of(box, await registered(box, desk))
-        call = await caller.call(number, box.sip)
-        assert call.status == 200
-        at_desk = await desk.next_call()
+        _, _, call, at_desk = await received(box, desk, caller)
         at_desk.media.tone(700)
         await eventually(lambda: any(call.media.heard(0.2)), why="the caller hears the desk phone")
         peer = at_desk.media.peer

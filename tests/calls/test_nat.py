@@ -6,7 +6,7 @@ import pytest
 from boxkit import Box
 from nat import INSIDE, Nat, missing
 from phone import Phone
-from test_phones import assert_both_hear, contacts, desk_phone, number_of, registered
+from test_phones import assert_both_hear, contacts, desk_phone, number_of, received, registered
 
 WHY_NOT = missing()
 pytestmark = pytest.mark.skipif(bool(WHY_NOT), reason=str(WHY_NOT))
@@ -57,10 +57,7 @@ async def test_a_desk_phone_behind_a_nat_is_rung_and_both_hear_each_other_until_
 
 async def test_a_caller_behind_a_nat_is_heard_and_hears_until_the_desk_phone_hangs_up(box, nat):
     async with Phone(**behind(nat)) as caller, desk_phone(host=nat.box) as desk:
-        number = await number_of(box, await registered(box, desk), allowed_addresses=[f"{nat.router}/32"])
-        call = await caller.call(number, box.sip)
-        assert call.status == 200
-        at_desk = await desk.next_call()
+        number, _, call, at_desk = await received(box, desk, caller, allowed_addresses=[f"{nat.router}/32"])
         await assert_both_hear(call, at_desk)
         await assert_hung_up(at_desk, call)
     assert (await box.ended_call(number))["end_reason"] == "callee_hangup"
@@ -80,10 +77,7 @@ async def test_two_desk_phones_behind_one_nat_call_each_other(box, nat):
 
 async def test_a_call_goes_on_after_the_nat_forgot_it_until_the_desk_phone_hangs_up(box, nat):
     async with desk_phone(**behind(nat)) as desk, Phone(host=nat.box) as caller:
-        number = await number_of(box, await registered(box, desk), allowed_addresses=[f"{nat.box}/32"])
-        call = await caller.call(number, box.sip)
-        assert call.status == 200
-        at_desk = await desk.next_call()
+        number, _, call, at_desk = await received(box, desk, caller, allowed_addresses=[f"{nat.box}/32"])
         await assert_both_hear(call, at_desk)
         nat.forget()
         await assert_both_hear(call, at_desk)
@@ -109,10 +103,7 @@ async def test_a_desk_phone_that_registers_again_after_the_nat_forgot_it_is_rung
 
 async def test_the_box_hangs_up_where_a_phone_is_that_spoke_up_after_the_nat_forgot_it(box, nat):
     async with desk_phone(**behind(nat)) as desk, Phone(host=nat.box) as caller:
-        number = await number_of(box, await registered(box, desk), allowed_addresses=[f"{nat.box}/32"])
-        call = await caller.call(number, box.sip)
-        assert call.status == 200
-        at_desk = await desk.next_call()
+        number, _, call, at_desk = await received(box, desk, caller, allowed_addresses=[f"{nat.box}/32"])
         nat.forget()
         assert await at_desk.reinvite("sendrecv") == (200, "sendrecv")
         await assert_both_hear(call, at_desk)

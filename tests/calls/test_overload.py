@@ -2,12 +2,9 @@
 
 import asyncio
 import contextlib
-import json
-import socket
-import tomllib
 
 import pytest
-from boxkit import Box, eventually
+from boxkit import Box, ask_unix, eventually
 from livekit import api
 from media import udp
 from phone import Phone
@@ -52,12 +49,7 @@ async def assert_each_is_heard_by_the_next(calls):
 
 def free_pairs(box):
     """Of RTP ports, as the gateway counts them."""
-    config = tomllib.loads((box.data / "config" / "sip-gateway.toml").read_text())
-    with socket.socket(socket.AF_UNIX) as link:
-        link.connect(config["control"]["listen_socket"])
-        link.sendall(b"GET /v1/health HTTP/1.0\r\nHost: gateway\r\n\r\n")
-        answer = link.makefile("rb").read()
-    return json.loads(answer.partition(b"\r\n\r\n")[2])["rtp_ports_free"]
+    return ask_unix(box.data / "run" / "gateway.sock", "GET", "/v1/health")["rtp_ports_free"]
 
 
 async def hang_up(calls, box):

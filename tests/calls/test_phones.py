@@ -42,6 +42,15 @@ async def number_of(box, extension, **trunk):
     return (await asyncio.to_thread(box.number, rule, **trunk))[0]
 
 
+async def received(box, desk, caller, **trunk):
+    """A call from outside that the desk phone answered: (number, extension, the caller's end, the desk's end)."""
+    extension = await registered(box, desk)
+    number = await number_of(box, extension, **trunk)
+    call = await caller.call(number, box.sip)
+    assert call.status == 200
+    return number, extension, call, await desk.next_call()
+
+
 async def assert_both_hear(one, other):
     """Three seconds of either tone, 30 dB above everything else."""
     one.media.tone(440)
@@ -54,10 +63,7 @@ async def assert_both_hear(one, other):
 
 async def test_a_caller_rings_a_desk_phone_and_both_hear_each_other(box):
     async with desk_phone() as desk, Phone() as caller:
-        number = await number_of(box, await registered(box, desk))
-        call = await caller.call(number, box.sip)
-        assert call.status == 200
-        at_desk = await desk.next_call()
+        number, _, call, at_desk = await received(box, desk, caller)
         assert at_desk.caller == caller.user, "the desk phone shows who calls"
         await assert_both_hear(call, at_desk)
         assert await at_desk.hangup() == 200

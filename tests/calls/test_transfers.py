@@ -5,18 +5,9 @@ import asyncio
 from boxkit import eventually
 from phone import Phone
 from room import Guest
-from test_phones import accepted, assert_both_hear, desk_phone, number_of, registered
+from test_phones import accepted, assert_both_hear, desk_phone, number_of, received, registered
 from test_wave import rung
 from tones import share
-
-
-async def received(box, desk, caller, **more):
-    """A call from outside that the desk phone answered: (number, extension, the caller's end, the desk's end)."""
-    extension = await registered(box, desk, **more)
-    number = await number_of(box, extension)
-    call = await caller.call(number, box.sip)
-    assert call.status == 200
-    return number, extension, call, await desk.next_call()
 
 
 async def told(call, last):
@@ -91,11 +82,7 @@ async def test_a_call_comes_back_when_the_other_extension_is_busy_or_unknown(box
 
 async def test_a_carrier_whose_trunk_accepts_it_hands_its_end_to_an_extension(box):
     async with desk_phone() as anna, desk_phone() as bert, Phone() as caller:
-        extension = await registered(box, anna)
-        number = await number_of(box, extension, accept_transfers=True)
-        outside = await caller.call(number, box.sip)
-        assert outside.status == 200
-        at_anna = await anna.next_call()
+        number, _, outside, at_anna = await received(box, anna, caller, accept_transfers=True)
         to_bert = await registered(box, bert)
         assert await outside.refer(to_bert["number"]) == 202
         at_bert = await bert.next_call()

@@ -1,6 +1,7 @@
 """Does a person in a browser get the call, and can they place one?  The browser is the official Python client."""
 
 import asyncio
+import contextlib
 
 import pytest
 from boxkit import Events, eventually
@@ -119,15 +120,22 @@ async def test_do_not_disturb_is_busy(box):
         assert (await box.ended_call(desk.number))["end_reason"] == "dnd"
 
 
+@contextlib.asynccontextmanager
+async def dialled(box, phone):
+    """A browser calls this phone, and both sound: (its call as `POST /v1/calls` made it, who is at the browser, the phone's call)."""
+    made = await asyncio.to_thread(box.browser_calls, phone)
+    async with Guest(made["livekit"]["url"], made["livekit"]["token"]) as guest:
+        await guest.speak(700)
+        call = await phone.next_call()
+        call.media.tone(440)
+        yield made["call"], guest, call
+
+
 @pytest.mark.parametrize("who", ["phone", "desk"])
 async def test_a_browser_calls_a_phone(own_tenant, who):
     box = own_tenant
     async with Phone() as phone:
-        made = await asyncio.to_thread(box.browser_calls, phone)
-        async with Guest(made["livekit"]["url"], made["livekit"]["token"]) as guest:
-            await guest.speak(700)
-            call = await phone.next_call()
-            call.media.tone(440)
+        async with dialled(box, phone) as (made, guest, call):
             await assert_good_sound(call, guest)
             await call.press("7#")
             await eventually(lambda: guest.digits == "7#", why=lambda: f"digits at the desk: {guest.digits}")
@@ -137,7 +145,7 @@ async def test_a_browser_calls_a_phone(own_tenant, who):
         await asyncio.wait_for(call.ended.wait(), 15)
 
         async def ended():
-            now = await asyncio.to_thread(box.api.get, f"/v1/calls/{made['call']['id']}")
+            now = await asyncio.to_thread(box.api.get, f"/v1/calls/{made['id']}")
             return now if now["state"] == "ended" else None
 
         record = await eventually(ended, why="the call ends")

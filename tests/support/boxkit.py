@@ -2,11 +2,13 @@
 
 import asyncio
 import copy
+import http.client
 import json
 import os
 import random
 import select
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -282,9 +284,21 @@ def new_number():
     return f"+3120{random.randint(10**6, 10**7 - 1)}"
 
 
-def free_port(kind="udp"):
-    import socket
+def ask_unix(path, method, target, body=None):
+    """One request over a Unix socket; insists on 200 and returns what came."""
+    connection = http.client.HTTPConnection("localhost", timeout=10)
+    connection.sock = socket.socket(socket.AF_UNIX)
+    connection.sock.settimeout(10)
+    connection.sock.connect(str(path))
+    connection.request(method, target, json.dumps(body), {"Content-Type": "application/json"})
+    answer = connection.getresponse()
+    text = answer.read()
+    connection.close()
+    assert answer.status == 200, text
+    return json.loads(text)
 
+
+def free_port(kind="udp"):
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM if kind == "udp" else socket.SOCK_STREAM) as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]

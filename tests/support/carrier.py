@@ -63,7 +63,7 @@ class Carrier(Phone):
         super().__init__(user="carrier", transport=transport)
         assert defect in DEFECTS, defect
         self.defect, self.known, self.tls, self.server = defect, credentials, tls, None
-        self.asked = {}
+        self.asked, self.connections = {}, 0
 
     async def __aenter__(self):
         if self.kind == "udp":
@@ -88,6 +88,7 @@ class Carrier(Phone):
             writer.close()
 
     async def _accepted(self, reader, writer):
+        self.connections += 1
         peer = writer.get_extra_info("peername")[:2]
         self._streams[peer] = (reader, writer)
         await self._read(peer)

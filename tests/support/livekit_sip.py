@@ -1,10 +1,7 @@
 """livekit-sip's place taken by our own gateway, which reads its configuration: where livekit-sip itself is not to be had."""
 
-import http.client
-import json
 import os
 import signal
-import socket
 from pathlib import Path
 
 from boxkit import PROGRAMS, Box, until
@@ -45,18 +42,6 @@ class LiveKitSipBox(Box):
 
     def ready(self):
         return self.api.raw("GET", "/v1/ready").json()
-
-
-def ask_unix(path, method, target, body):
-    """One request over a Unix socket; insists on 200."""
-    connection = http.client.HTTPConnection("localhost", timeout=10)
-    connection.sock = socket.socket(socket.AF_UNIX)
-    connection.sock.settimeout(10)
-    connection.sock.connect(str(path))
-    connection.request(method, target, json.dumps(body), {"Content-Type": "application/json"})
-    answer = connection.getresponse()
-    assert answer.status == 200, answer.read()
-    connection.close()
 
 
 def children_of(pid):

@@ -37,8 +37,14 @@ pub async fn serve(gateway: Arc<Gateway>, stop: CancellationToken) -> anyhow::Re
         stop.cancelled().await;
         return Ok(());
     };
-    let listener = daemon::unix_http::bind(&control.listen_socket)?;
-    axum::serve(listener, router(gateway)).with_graceful_shutdown(stop.cancelled_owned()).await?;
+    let socket = control.listen_socket.clone();
+    listen(&socket, router(gateway), stop).await
+}
+
+/// Serves `router` on the socket until `stop`.
+pub async fn listen(socket: &std::path::Path, router: Router, stop: CancellationToken) -> anyhow::Result<()> {
+    let listener = daemon::unix_http::bind(socket)?;
+    axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await?;
     Ok(())
 }
 

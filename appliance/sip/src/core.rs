@@ -88,17 +88,16 @@ impl Core {
         Request { method: method.to_owned(), uri: uri.to_owned(), headers, body: Vec::new() }
     }
 
-    /// Of several addresses the first that takes a connection; by UDP, which has none, the first that was not silent.
+    /// Of several addresses the first that takes a connection, which is kept; by UDP, which has none, the first that was
+    /// not silent.
     pub async fn resolve(&self, target: &Target) -> Result<SocketAddr, SipError> {
         let found = self.resolver.resolve(target).await?;
-        if found.len() > 1 && target.transport != Transport::Udp {
-            for addr in &found {
-                if self.sockets.knock(*addr).await.is_ok() {
-                    return Ok(*addr);
-                }
-            }
+        if found.len() > 1
+            && let Ok(flow) = self.flow_among(&found, target, &target.host).await
+        {
+            return Ok(flow.peer);
         }
-        found.first().copied().ok_or_else(|| SipError::Unresolved(target.host.clone()))
+        found.first().copied().ok_or_else(|| unresolved(target))
     }
 
     pub async fn flow_to(&self, target: &Target) -> Result<Flow, SipError> {
@@ -107,8 +106,20 @@ impl Core {
 
     /// To `target`, which must prove by TLS that it is `name`.
     pub async fn flow_as(&self, target: &Target, name: &str) -> Result<Flow, SipError> {
-        let addr = self.resolve(target).await?;
-        self.sockets.flow(target.transport, addr, name).await
+        self.flow_among(&self.resolver.resolve(target).await?, target, name).await
+    }
+
+    /// To the first that takes a connection; the error is that of the first that did not. Who takes one and is not who
+    /// it should be is an error at once.
+    async fn flow_among(&self, found: &[SocketAddr], target: &Target, name: &str) -> Result<Flow, SipError> {
+        let mut refused = None;
+        for addr in found {
+            match self.sockets.flow(target.transport, *addr, name).await {
+                Err(error) if !matches!(error, SipError::NotTrusted { .. }) => refused = refused.or(Some(error)),
+                decided => return decided,
+            }
+        }
+        Err(refused.unwrap_or_else(|| unresolved(target)))
     }
 
     /// Starts a client transaction.
@@ -176,6 +187,10 @@ impl Core {
         response.headers.push("Server", self.config.user_agent.clone());
         response
     }
+}
+
+fn unresolved(target: &Target) -> SipError {
+    SipError::Unresolved(target.host.clone())
 }
 
 /// Whether whoever was asked says anything: noted when nobody listens any more, however that came.

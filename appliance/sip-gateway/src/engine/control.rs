@@ -24,9 +24,7 @@ type App = State<Arc<Shared>>;
 
 /// Serves until `stop`.
 pub async fn serve(shared: Arc<Shared>, socket: PathBuf, stop: CancellationToken) -> anyhow::Result<()> {
-    let listener = daemon::unix_http::bind(&socket)?;
-    axum::serve(listener, router(shared)).with_graceful_shutdown(stop.cancelled_owned()).await?;
-    Ok(())
+    crate::control::listen(&socket, router(shared), stop).await
 }
 
 fn router(shared: Arc<Shared>) -> Router {

@@ -6,7 +6,7 @@
 
 use super::{
     child,
-    pulse::{self, Condition},
+    pulse::{self, Condition, Pulse},
     retell, rooms,
     state::Shared,
     yaml::{self, Moment},
@@ -64,7 +64,7 @@ async fn live(shared: &Shared, program: &Path, stop: &Stop, told: &mut bool) -> 
         Some(port) => port,
         None => pulse::free_port().await?,
     };
-    let egress = shared.egress();
+    let (pulse, egress) = (Pulse::at(health_port)?, shared.egress());
     let path = write(shared, Moment { health_port, egress })?;
     let mut child = child::start(program, &path).context("cannot start it")?;
     shared.condition.send_replace(Condition::Starting);
@@ -74,7 +74,7 @@ async fn live(shared: &Shared, program: &Path, stop: &Stop, told: &mut bool) -> 
     retell::follow(&mut child);
     let why = tokio::select! {
         status = child.wait() => return Ok(describe(status)),
-        () = watch(shared, health_port, told) => return killed(&mut child).await,
+        () = watch(shared, &pulse, told) => return killed(&mut child).await,
         () = moved(shared, egress) => "our address is another one now",
         () = stop.soon.cancelled() => "it was told to",
     };
@@ -101,11 +101,11 @@ async fn moved(shared: &Shared, from: Option<IpAddr>) {
 }
 
 /// Asks how it is, and returns when nothing has come for too long. `told`: systemd knows that we serve.
-async fn watch(shared: &Shared, health_port: u16, told: &mut bool) {
+async fn watch(shared: &Shared, pulse: &Pulse, told: &mut bool) {
     let (mut tick, mut heard) = (tokio::time::interval(PERIOD), Instant::now());
     while heard.elapsed() < LONGEST_SILENCE {
         tick.tick().await;
-        let answer = pulse::ask(health_port).await;
+        let answer = pulse.ask().await;
         if answer.is_ok() {
             heard = Instant::now();
         }

@@ -31,7 +31,7 @@ pub struct Line {
 const LAST_WORDS: [&str; 2] = ["panic:", "fatal error:"];
 /// Of each line the same: which machine, which place in its source, when.
 const NOT_TOLD: [&str; 5] = ["ts", "caller", "nodeID", "stacktrace", "pid"];
-const SECRETS: [&str; 5] = ["secret", "password", "token", "authorization", "key"];
+const SECRETS: [&str; 6] = ["secret", "password", "token", "authorization", "key", "pin"];
 
 impl Line {
     pub fn read(text: &str) -> Self {
@@ -168,8 +168,10 @@ mod tests {
 
     #[test]
     fn secrets_do_not_go_on_however_deep_they_are() {
-        let line = Line::read(r#"{"msg":"config","api_secret":"s1","redis":{"password":"s2"},"sipCallID":"a-1@b"}"#);
-        assert_eq!(line.rest, r#"{"api_secret":"***","redis":{"password":"***"},"sipCallID":"a-1@b"}"#);
+        let line = Line::read(
+            r#"{"msg":"config","api_secret":"s1","pin":"1234","redis":{"password":"s2"},"sipCallID":"a-1@b"}"#,
+        );
+        assert_eq!(line.rest, r#"{"api_secret":"***","pin":"***","redis":{"password":"***"},"sipCallID":"a-1@b"}"#);
     }
 
     proptest! {
