@@ -35,6 +35,9 @@ pub fn hostname() -> anyhow::Result<String> {
     line("/proc/sys/kernel/hostname")
 }
 
+/// Asks how long ago the machine started.
+pub type Uptime = fn() -> anyhow::Result<Duration>;
+
 /// Time since the machine started, time asleep included.
 pub fn uptime() -> anyhow::Result<Duration> {
     let text = line("/proc/uptime")?;

@@ -1,7 +1,13 @@
 //! `first-boot prepare | follow | serve | console`: one program, four units.
 
 use clap::{Parser, Subcommand};
-use first_boot::{console, follow, here::Here, layout::Layout, prepare::prepare, setup};
+use first_boot::{
+    console, follow,
+    here::{self, Here},
+    layout::Layout,
+    prepare::prepare,
+    setup,
+};
 use std::path::PathBuf;
 
 /// Makes a fresh box one that somebody owns.
@@ -66,5 +72,5 @@ async fn show(layout: &Layout) -> anyhow::Result<()> {
 async fn serve(config: &std::path::Path) -> anyhow::Result<()> {
     daemon::log::init("first-boot");
     let config = daemon::config::load(config)?;
-    daemon::run_until_signal(|stop| setup::serve(config, stop)).await
+    daemon::run_until_signal(|stop| setup::serve(config, here::uptime, stop)).await
 }

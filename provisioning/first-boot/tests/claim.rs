@@ -6,15 +6,15 @@
 use control_api::app::AppState;
 use daemon::unix_http::{Bytes, Client, Method, bind};
 use first_boot::{
-    claim::offer,
+    claim::{desk::LIFETIME, offer},
     console::look::{State, look},
-    here::Here,
+    here::{Here, Uptime},
     layout::Layout,
     prepare::prepare,
     setup,
 };
 use serde_json::{Value, json};
-use std::{fs, path::PathBuf};
+use std::{fs, path::PathBuf, time::Duration};
 use tokio_util::sync::CancellationToken;
 
 const PASSWORD: &str = "a long enough password";
@@ -24,6 +24,16 @@ struct Bed {
     layout: Layout,
     config: setup::Config,
     code: String,
+    uptime: Uptime,
+}
+
+// The machine that runs this test may have been up for longer than a code is good.
+fn an_hour() -> anyhow::Result<Duration> {
+    Ok(Duration::from_secs(60 * 60))
+}
+
+fn a_day() -> anyhow::Result<Duration> {
+    Ok(LIFETIME)
 }
 
 impl Bed {
@@ -41,7 +51,7 @@ impl Bed {
             ..rendered
         };
         let code = offer::load(&layout).unwrap().code.to_string();
-        Self { folder, layout, config, code }
+        Self { folder, layout, config, code, uptime: an_hour }
     }
 
     async fn running() -> Self {
@@ -77,7 +87,7 @@ impl Bed {
     async fn run_first_boot(&self) -> CancellationToken {
         let _ = fs::remove_file(&self.config.socket);
         let stop = CancellationToken::new();
-        tokio::spawn(setup::serve(self.config.clone(), stop.clone()));
+        tokio::spawn(setup::serve(self.config.clone(), self.uptime, stop.clone()));
         while !self.config.socket.exists() {
             tokio::task::yield_now().await;
         }
@@ -108,7 +118,7 @@ impl Bed {
     }
 
     async fn screen(&self) -> State {
-        look(&self.layout, &Client::new(self.path("control.sock"))).await.unwrap().state
+        look(&self.layout, &Client::new(self.path("control.sock")), (self.uptime)().unwrap()).await.unwrap().state
     }
 }
 
@@ -187,6 +197,15 @@ async fn a_restart_of_the_daemon_does_not_end_the_wait() {
 }
 
 #[tokio::test]
+async fn a_day_after_the_start_neither_the_screen_nor_the_box_knows_the_code() {
+    let bed = Bed { uptime: a_day, ..Bed::prepared() };
+    bed.run_control_api();
+    bed.run_first_boot().await;
+    assert_eq!(bed.claim(&bed.code).await.refusal(), (410, "claim_code_expired"));
+    assert_eq!(bed.screen().await, State::CodeExpired);
+}
+
+#[tokio::test]
 async fn every_wrong_field_is_named_and_is_no_try() {
     let bed = Bed::running().await;
     for _ in 0..9 {
@@ -230,9 +249,9 @@ async fn without_control_api_the_claim_says_try_again() {
 #[tokio::test]
 async fn a_box_whose_data_was_restored_learns_that_it_is_claimed() {
     let bed = Bed::running().await;
-    bed.claim(&bed.code).await;
+    assert_eq!(bed.claim(&bed.code).await.status, 201);
     let restored = setup::Config { socket: bed.path("later.sock"), state_dir: bed.path(""), ..bed.config.clone() };
-    tokio::spawn(setup::serve(restored, CancellationToken::new()));
+    tokio::spawn(setup::serve(restored, an_hour, CancellationToken::new()));
     let marker = bed.path("claim.json");
     while !fs::read_to_string(&marker).is_ok_and(|text| text.contains("claimed")) {
         tokio::task::yield_now().await;

@@ -12,7 +12,7 @@ use crate::{
 };
 use daemon::unix_http::Client;
 use serde::Deserialize;
-use std::{fs, net::IpAddr, path::Path};
+use std::{fs, net::IpAddr, path::Path, time::Duration};
 use types::units::DAEMONS;
 
 const UNITS: &str = "/sys/fs/cgroup/system.slice";
@@ -56,12 +56,13 @@ struct Health {
     healthy: bool,
 }
 
-pub async fn look(layout: &Layout, control_api: &Client) -> anyhow::Result<View> {
+/// `uptime`: time since the machine started.
+pub async fn look(layout: &Layout, control_api: &Client, uptime: Duration) -> anyhow::Result<View> {
     Ok(View {
         version: here::version(layout),
         hostname: here::hostname()?,
         addresses: here::addresses()?,
-        state: state(layout, control_api).await?,
+        state: state(layout, control_api, uptime).await,
         daemons: DAEMONS.map(|daemon| (daemon, runs(daemon))).to_vec(),
         fingerprint: Certificate::load(layout).map(|certificate| certificate.fingerprint),
         health: health(layout),
@@ -76,16 +77,15 @@ impl View {
     }
 }
 
-async fn state(layout: &Layout, control_api: &Client) -> anyhow::Result<State> {
-    let Ok(Claim { claimed }) = control_api.get("/internal/v1/claim").await else { return Ok(State::Starting) };
+async fn state(layout: &Layout, control_api: &Client, uptime: Duration) -> State {
+    let Ok(Claim { claimed }) = control_api.get("/internal/v1/claim").await else { return State::Starting };
     if claimed {
-        return Ok(State::Claimed);
+        return State::Claimed;
     }
-    let good = here::uptime()? < LIFETIME;
-    Ok(match offer::load(layout).filter(|_| good) {
+    match offer::load(layout).filter(|_| uptime < LIFETIME) {
         Some(offer) => State::Unclaimed { code: offer.code.to_string() },
         None => State::CodeExpired,
-    })
+    }
 }
 
 /// A unit that runs has a control group with a process in it.

@@ -12,7 +12,7 @@ mod keys;
 pub mod look;
 pub mod screen;
 
-use crate::layout::Layout;
+use crate::{here, layout::Layout};
 use daemon::unix_http::Client;
 use keys::{Keys, Pressed};
 use look::View;
@@ -32,7 +32,7 @@ pub async fn run(layout: &Layout) -> anyhow::Result<()> {
     let keys = Keys::open()?;
     let (mut shown, mut redraw) = (None, false);
     loop {
-        let view = look::look(layout, &control_api).await?;
+        let view = look::look(layout, &control_api, here::uptime()?).await?;
         if redraw || shown.as_ref() != Some(&view) {
             show(&view, shown.as_ref())?;
         }

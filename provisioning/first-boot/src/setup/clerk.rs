@@ -10,7 +10,7 @@ use crate::{
         code::ClaimCode,
         desk::{Answer, Desk, LIFETIME, State},
     },
-    here,
+    here::Uptime,
 };
 use axum::http::StatusCode;
 use daemon::unix_http::{Client, UnixHttpError};
@@ -29,6 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 pub struct Clerk {
     config: Config,
+    uptime: Uptime,
     api: Client,
     file: PathBuf,
     /// Held from the try to the account, so that two people cannot both be first.
@@ -50,16 +51,16 @@ struct Claimed {
 }
 
 impl Clerk {
-    pub fn new(config: Config) -> Self {
+    pub fn new(config: Config, uptime: Uptime) -> Self {
         let file = config.state_dir.join("claim.json");
         let desk = Desk::new(config.code.clone(), State::load(&file));
         let api = Client::new(&config.control_socket).with_limit(PATIENCE);
-        Self { config, api, file, desk: Mutex::new(desk) }
+        Self { config, uptime, api, file, desk: Mutex::new(desk) }
     }
 
     pub async fn setup(&self) -> Result<Setup, Problem> {
         let claimed = self.desk.lock().await.is_claimed();
-        let left = LIFETIME.saturating_sub(uptime()?);
+        let left = LIFETIME.saturating_sub(self.up()?);
         Ok(Setup {
             state: if claimed { "claimed" } else { "unclaimed" },
             name: self.config.name.clone(),
@@ -72,7 +73,7 @@ impl Clerk {
     /// Gives the box to `owner` when the code is right.
     pub async fn claim(&self, code: &ClaimCode, owner: &NewOwner) -> Result<(), Problem> {
         let mut desk = self.desk.lock().await;
-        let answer = desk.try_code(code, uptime()?);
+        let answer = desk.try_code(code, self.up()?);
         tracing::info!(?answer, "claim_tried");
         match answer {
             Answer::Right => self.make_account(&mut desk, owner).await,
@@ -127,13 +128,13 @@ impl Clerk {
             Problem::Internal
         })
     }
-}
 
-fn uptime() -> Result<Duration, Problem> {
-    here::uptime().map_err(|error| {
-        tracing::error!(%error, "no_uptime");
-        Problem::Internal
-    })
+    fn up(&self) -> Result<Duration, Problem> {
+        (self.uptime)().map_err(|error| {
+            tracing::error!(%error, "no_uptime");
+            Problem::Internal
+        })
+    }
 }
 
 /// Until the box is known to be claimed: somebody may have restored one that was.

@@ -7,7 +7,7 @@ mod clerk;
 mod http;
 mod problem;
 
-use crate::claim::code::CodeHash;
+use crate::{claim::code::CodeHash, here::Uptime};
 use clerk::Clerk;
 use serde::Deserialize;
 use std::{path::PathBuf, sync::Arc};
@@ -30,9 +30,9 @@ pub struct Config {
 }
 
 /// Answers until `stop`, also on a claimed box.
-pub async fn serve(config: Config, stop: CancellationToken) -> anyhow::Result<()> {
+pub async fn serve(config: Config, uptime: Uptime, stop: CancellationToken) -> anyhow::Result<()> {
     let listener = daemon::unix_http::bind(&config.socket)?;
-    let clerk = Arc::new(Clerk::new(config));
+    let clerk = Arc::new(Clerk::new(config, uptime));
     let watch = tokio::spawn(clerk::learn_of_a_claim(clerk.clone(), stop.clone()));
     daemon::ready();
     axum::serve(listener, http::router(clerk)).with_graceful_shutdown(stop.cancelled_owned()).await?;
