@@ -66,6 +66,7 @@ impl Core {
             Transport::Udp => "",
             Transport::Tcp => ";transport=tcp",
             Transport::Tls => ";transport=tls",
+            Transport::Wss => ";transport=ws",
         };
         format!("<sip:{at}{}{suffix}>", self.sent_by(flow))
     }

@@ -283,8 +283,8 @@ impl Inner {
             self.noted.contact_unusable.store(true, Ordering::Relaxed);
             return Ok(flow);
         }
-        if flow.transport() == Transport::Tls {
-            next.transport = Transport::Tls; // what began encrypted never goes on in the clear
+        if flow.transport().is_secret() {
+            next.transport = flow.transport(); // what began encrypted never goes on in the clear
         }
         // The old peer by its address alone: it proved its name before, and has to prove the same one.
         let same_place = next.host.parse::<IpAddr>().is_ok_and(|ip| ip == flow.peer.ip());

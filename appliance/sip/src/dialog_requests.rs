@@ -80,7 +80,7 @@ impl Inner {
     fn follow(&self, transaction: &ServerTransaction) {
         let mut state = self.state.lock();
         let (old, new) = (&state.flow, &transaction.flow);
-        let as_safe = old.transport() != Transport::Tls || new.transport() == Transport::Tls;
+        let as_safe = !old.transport().is_secret() || new.transport().is_secret();
         let by_udp = old.transport() == Transport::Udp && new.transport() == Transport::Udp;
         if (by_udp || !old.is_alive()) && old.peer.ip() == new.peer.ip() && as_safe {
             state.flow = transaction.flow.clone();

@@ -45,6 +45,7 @@ mod tap;
 pub mod tls;
 mod transport;
 pub mod uri;
+mod websocket;
 
 pub use advertise::Advertise;
 pub use auth::Credentials;

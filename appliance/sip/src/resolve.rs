@@ -44,6 +44,7 @@ impl Target {
         let named = uri.param("transport").map(|name| Transport::named(name).ok_or_else(bad)).transpose()?;
         let transport = match (uri.scheme.as_str(), named) {
             ("sips", Some(Transport::Udp)) => return Err(bad()),
+            ("sips", Some(Transport::Wss)) => Transport::Wss,
             ("sips", _) => Transport::Tls,
             (_, named) => named.unwrap_or(otherwise),
         };
@@ -88,6 +89,8 @@ pub(crate) fn service_of(transport: Transport) -> &'static str {
         Transport::Udp => "_sip._udp",
         Transport::Tcp => "_sip._tcp",
         Transport::Tls => "_sips._tcp",
+        // Nobody looks for a phone in a browser; RFC 7118 section 6 registers it for proxies.
+        Transport::Wss => "_sips._ws",
     }
 }
 
@@ -151,7 +154,8 @@ mod tests {
         assert_eq!(target, Target { host: "h".into(), port: Some(5070), transport: Transport::Tcp });
         assert_eq!(Target::of_uri("sips:1@h;transport=tcp", Transport::Udp).unwrap().transport, Transport::Tls);
         assert!(Target::of_uri("sips:1@h;transport=udp", Transport::Udp).is_err());
-        assert!(Target::of_uri("sip:1@h;transport=ws", Transport::Udp).is_err());
+        assert_eq!(Target::of_uri("sip:1@h.invalid;transport=ws", Transport::Udp).unwrap().transport, Transport::Wss);
+        assert!(Target::of_uri("sip:1@h;transport=sctp", Transport::Udp).is_err());
         assert!(Target::of_uri("tel:+31", Transport::Udp).is_err());
     }
 

@@ -297,6 +297,7 @@ fn sip_addr(transport: Transport, addr: SocketAddr) -> SipAddr {
         Transport::Udp => rsipstack::sip::Transport::Udp,
         Transport::Tcp => rsipstack::sip::Transport::Tcp,
         Transport::Tls => rsipstack::sip::Transport::Tls,
+        Transport::Wss => rsipstack::sip::Transport::Wss,
     };
     SipAddr { r#type: Some(transport), addr: addr.into() }
 }

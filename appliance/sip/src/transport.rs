@@ -1,12 +1,16 @@
 //! Which sockets carry SIP, and how do octets find their peer?
 //!
-//! One UDP socket and one TCP listener on the same port, and a listener for TLS. A [`Flow`] is the way
+//! One UDP socket and one TCP listener on the same port, and a listener for TLS, which WebSockets come to as well
+//! ([`crate::websocket`]). A [`Flow`] is the way
 //! back to a peer: a UDP address or a connection. Connections are reused while they live and dialled
 //! again when they do not. What came is queued for the one reader, [`crate::endpoint`].
 
 use crate::framing::{Frame, next_frame};
 use crate::tls::Tls;
+use crate::websocket::{self, Spoken};
 use crate::{Seen, SipConfig, SipError, Tap};
+use futures_util::stream::SplitSink;
+use futures_util::{SinkExt, StreamExt};
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::io;
@@ -18,15 +22,17 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::timeout;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 const DIAL_TIMEOUT: Duration = Duration::from_secs(5);
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 /// A connection that said nothing yet, and one that did.
-const FIRST_MESSAGE: Duration = Duration::from_secs(30);
+pub(crate) const FIRST_MESSAGE: Duration = Duration::from_secs(30);
 const LINGER: Duration = Duration::from_secs(1);
-const IDLE: Duration = Duration::from_secs(3600);
+pub(crate) const IDLE: Duration = Duration::from_secs(3600);
 const MAX_CONNECTIONS: usize = 2000;
 const MAX_HANDSHAKES: usize = 128;
 const OUT_QUEUE: usize = 512;
@@ -41,6 +47,8 @@ pub enum Transport {
     Udp,
     Tcp,
     Tls,
+    /// A WebSocket in TLS, always opened by the phone (RFC 7118).
+    Wss,
 }
 
 impl Transport {
@@ -50,17 +58,29 @@ impl Transport {
             Transport::Udp => "UDP",
             Transport::Tcp => "TCP",
             Transport::Tls => "TLS",
+            Transport::Wss => "WSS",
         }
     }
 
     /// Where SIP is when nobody says a port (RFC 3261 section 19.1.2).
     pub fn default_port(self) -> u16 {
-        if self == Transport::Tls { 5061 } else { 5060 }
+        match self {
+            Transport::Udp | Transport::Tcp => 5060,
+            Transport::Tls => 5061,
+            Transport::Wss => 443,
+        }
     }
 
-    /// The transport of that name, in any case.
+    /// The transport of that name, in any case. A URI says `ws` also of a WebSocket in TLS (RFC 7118 section 5.2.4).
     pub fn named(name: &str) -> Option<Transport> {
-        [Transport::Udp, Transport::Tcp, Transport::Tls].into_iter().find(|one| one.name().eq_ignore_ascii_case(name))
+        let all = [Transport::Udp, Transport::Tcp, Transport::Tls, Transport::Wss];
+        let known = all.into_iter().find(|one| one.name().eq_ignore_ascii_case(name));
+        known.or_else(|| name.eq_ignore_ascii_case("ws").then_some(Transport::Wss))
+    }
+
+    /// Nobody on the way reads along.
+    pub fn is_secret(self) -> bool {
+        matches!(self, Transport::Tls | Transport::Wss)
     }
 }
 
@@ -250,7 +270,7 @@ impl Sockets {
 
     /// Where peers find us by that transport.
     pub fn port(&self, transport: Transport) -> u16 {
-        self.local_tls.filter(|_| transport == Transport::Tls).unwrap_or(self.local).port()
+        self.local_tls.filter(|_| transport.is_secret()).unwrap_or(self.local).port()
     }
 
     async fn until_cancelled(self: Arc<Self>, work: impl Future<Output = ()>) {
@@ -269,12 +289,13 @@ impl Sockets {
             Transport::Udp => return self.udp_flow(addr).ok_or(off),
             Transport::Tcp if !self.tcp => return Err(off),
             Transport::Tls if self.tls.is_none() => return Err(off),
-            Transport::Tcp | Transport::Tls => {}
+            Transport::Tcp | Transport::Tls | Transport::Wss => {}
         }
         let to = To { transport, addr, name };
         let known = self.connections.lock().get(&to).cloned();
         match known.filter(Flow::is_alive) {
             Some(flow) => Ok(flow),
+            None if transport == Transport::Wss => Err(off),
             None => self.dial(to).await,
         }
     }
@@ -316,14 +337,40 @@ impl Sockets {
         S: AsyncRead + AsyncWrite + Send + 'static,
     {
         let (read, write) = tokio::io::split(stream);
+        let reader = |flow, arrivals| read_stream(read, flow, arrivals);
+        self.keep(to, local, reader, |queue, closed| write_stream(write, queue, closed))
+    }
+
+    /// As [`Sockets::adopt`], of a WebSocket.
+    fn adopt_messages<S>(self: &Arc<Self>, socket: WebSocketStream<S>, to: To, local: SocketAddr) -> Flow
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let (write, read) = socket.split();
+        let reader = |flow, arrivals| websocket::read(read, flow, arrivals);
+        self.keep(to, local, reader, |queue, closed| write_messages(write, queue, closed))
+    }
+
+    /// A connection from now on, with its two halves at work.
+    fn keep<R, W>(
+        self: &Arc<Self>,
+        to: To,
+        local: SocketAddr,
+        reader: impl FnOnce(Flow, mpsc::Sender<Arrival>) -> R,
+        writer: impl FnOnce(mpsc::Receiver<Vec<u8>>, CancellationToken) -> W,
+    ) -> Flow
+    where
+        R: Future<Output = ()> + Send + 'static,
+        W: Future<Output = ()> + Send + 'static,
+    {
         let (out, queue) = mpsc::channel(OUT_QUEUE);
         let closed = self.cancel.child_token();
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let way = Way::Stream(Stream { id, to: to.clone(), out, closed: closed.clone() });
         let flow = Flow { peer: to.addr, local, way, tap: self.tap.clone() };
         self.connections.lock().insert(to.clone(), flow.clone());
-        tokio::spawn(write_stream(write, queue, closed.clone()));
-        let reader = read_stream(read, flow.clone(), self.arrivals.clone());
+        tokio::spawn(writer(queue, closed.clone()));
+        let reader = reader(flow.clone(), self.arrivals.clone());
         let sockets = Arc::downgrade(self);
         tokio::spawn(async move {
             tokio::select! {
@@ -342,10 +389,24 @@ impl Sockets {
         let local = self.local_of(&stream, to.transport);
         match (&self.tls, to.transport) {
             (Some(tls), Transport::Tls) => match tls.accept(stream).await {
-                Ok(stream) => drop(self.adopt(stream, to, local)),
+                Ok(stream) => self.begin(websocket::open(stream).await, to, local),
                 Err(error) => info!(%error, peer.addr = %to.addr, "sip_tls_handshake_failed"),
             },
             _ => drop(self.adopt(stream, to, local)),
+        }
+    }
+
+    /// Whatever the peer speaks in TLS.
+    fn begin<S>(self: &Arc<Self>, spoken: io::Result<Spoken<S>>, to: To, local: SocketAddr)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        match spoken {
+            Ok(Spoken::Sip(stream)) => drop(self.adopt(stream, to, local)),
+            Ok(Spoken::WebSocket(socket)) => {
+                drop(self.adopt_messages(*socket, To { transport: Transport::Wss, ..to }, local));
+            }
+            Err(error) => info!(%error, peer.addr = %to.addr, "sip_connection_not_begun"),
         }
     }
 }
@@ -406,7 +467,8 @@ async fn read_udp(sockets: Arc<Sockets>, socket: Arc<UdpSocket>) {
     }
 }
 
-async fn receive_datagram(bytes: &[u8], flow: Flow, arrivals: &mpsc::Sender<Arrival>) {
+/// One message and no more: a datagram, or a message of a WebSocket.
+pub(crate) async fn receive_datagram(bytes: &[u8], flow: Flow, arrivals: &mpsc::Sender<Arrival>) {
     if bytes == b"\r\n\r\n" {
         let _ = flow.send(b"\r\n").await;
     } else if !bytes.iter().all(u8::is_ascii_whitespace) {
@@ -472,19 +534,13 @@ async fn drain(read: &mut (impl AsyncRead + Unpin)) {
     while matches!(read.read(&mut buffer).await, Ok(length) if length > 0) {}
 }
 
-/// Writes what is queued, also what was queued just before the close.
+/// Writes what is queued, until the close.
 async fn write_stream(
     mut write: impl AsyncWrite + Unpin,
     mut queue: mpsc::Receiver<Vec<u8>>,
     closed: CancellationToken,
 ) {
-    loop {
-        let bytes = tokio::select! {
-            biased;
-            bytes = queue.recv() => bytes,
-            () = closed.cancelled() => None,
-        };
-        let Some(bytes) = bytes else { break };
+    while let Some(bytes) = next_queued(&mut queue, &closed).await {
         // By TLS a write may end in a buffer; only the flush brings it out.
         let written = async {
             write.write_all(&bytes).await?;
@@ -497,4 +553,28 @@ async fn write_stream(
     closed.cancel();
     // A peer that reads no more would keep us here.
     let _ = timeout(LINGER, write.shutdown()).await;
+}
+
+/// As [`write_stream`], to a WebSocket.
+async fn write_messages<S: AsyncRead + AsyncWrite + Unpin>(
+    mut write: SplitSink<WebSocketStream<S>, Message>,
+    mut queue: mpsc::Receiver<Vec<u8>>,
+    closed: CancellationToken,
+) {
+    while let Some(bytes) = next_queued(&mut queue, &closed).await {
+        if !matches!(timeout(WRITE_TIMEOUT, websocket::write(&mut write, bytes)).await, Ok(Ok(()))) {
+            break;
+        }
+    }
+    closed.cancel();
+    let _ = timeout(LINGER, write.close()).await;
+}
+
+/// What is to be written, also what was queued just before the close.
+async fn next_queued(queue: &mut mpsc::Receiver<Vec<u8>>, closed: &CancellationToken) -> Option<Vec<u8>> {
+    tokio::select! {
+        biased;
+        bytes = queue.recv() => bytes,
+        () = closed.cancelled() => None,
+    }
 }

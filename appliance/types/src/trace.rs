@@ -28,10 +28,12 @@ pub enum Way {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[schema(as = TraceTransport)]
 pub enum SipTransport {
     Udp,
     Tcp,
     Tls,
+    Wss,
 }
 
 /// A SIP message on the wire; repeats are messages of their own.

@@ -87,6 +87,7 @@ fn offers(records: &Records, transport: Transport) -> bool {
         Transport::Udp => "SIP+D2U",
         Transport::Tcp => "SIP+D2T",
         Transport::Tls => "SIPS+D2T",
+        Transport::Wss => "SIPS+D2W",
     };
     let about_sip = |record: &String| ["SIP+D2", "SIPS+D2"].iter().any(|service| record.contains(service));
     let sip: Vec<String> = records.naptr.iter().map(|record| record.to_uppercase()).filter(about_sip).collect();

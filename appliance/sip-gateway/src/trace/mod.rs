@@ -86,6 +86,7 @@ fn message_of(seen: &Seen<'_>, at: Timestamp) -> SipMessage {
         Transport::Udp => SipTransport::Udp,
         Transport::Tcp => SipTransport::Tcp,
         Transport::Tls => SipTransport::Tls,
+        Transport::Wss => SipTransport::Wss,
     };
     SipMessage { at, way: way(seen.sent), transport, from, to, size: seen.bytes.len() as u32, text }
 }

@@ -1,6 +1,8 @@
 //! Two endpoints on loopback, and a bare socket that speaks SIP by hand.
 #![allow(dead_code)] // each test file uses its part
 
+pub mod authority;
+
 use sip::{Dialog, DialogEvent, Endpoint, InboundCall, OutboundEvent, OutboundInvite, SipConfig, Transport};
 use std::net::SocketAddr;
 use std::time::Duration;

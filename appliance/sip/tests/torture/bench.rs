@@ -1,8 +1,9 @@
 //! Who answers the torture messages, and who sends them?
 //!
-//! An endpoint on UDP, TCP and TLS whose application is always busy, and a [`Peer`] for each way to it.
+//! An endpoint on UDP, TCP, TLS and WebSockets whose application is always busy, and a [`Peer`] for each way to it.
 
 use crate::common::{Message, Side};
+use futures_util::{SinkExt, StreamExt};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use sip::tls::{Tls, TlsFiles};
@@ -16,6 +17,10 @@ use tempfile::TempDir;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::timeout;
+use tokio_rustls::client::TlsStream;
+use tokio_tungstenite::tungstenite::Message as WebMessage;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::{WebSocketStream, client_async};
 use tokio_util::sync::CancellationToken;
 
 /// Long enough for any machine; nothing waits for it unless something is wrong.
@@ -60,12 +65,24 @@ impl Bench {
             }
             Transport::Tcp => Peer::stream(to, TcpStream::connect(to).await.unwrap()),
             Transport::Tls => {
-                let to = self.endpoint.tls_addr().unwrap();
-                let stream = TcpStream::connect(to).await.unwrap();
-                let name = ServerName::try_from("localhost").unwrap();
-                Peer::stream(to, connector(self.files.path()).connect(name, stream).await.unwrap())
+                let (to, stream) = self.encrypted().await;
+                Peer::stream(to, stream)
+            }
+            Transport::Wss => {
+                let (to, stream) = self.encrypted().await;
+                let mut request = "wss://localhost/".into_client_request().unwrap();
+                request.headers_mut().insert("Sec-WebSocket-Protocol", "sip".parse().unwrap());
+                let (socket, _) = client_async(request, stream).await.unwrap();
+                Peer { to, way: Way::Messages(Box::new(socket)) }
             }
         }
+    }
+
+    async fn encrypted(&self) -> (SocketAddr, TlsStream<TcpStream>) {
+        let to = self.endpoint.tls_addr().unwrap();
+        let stream = TcpStream::connect(to).await.unwrap();
+        let name = ServerName::try_from("localhost").unwrap();
+        (to, connector(self.files.path()).connect(name, stream).await.unwrap())
     }
 }
 
@@ -98,6 +115,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 enum Way {
     Datagrams(UdpSocket),
     Octets { stream: Box<dyn Stream>, unread: Vec<u8> },
+    Messages(Box<WebSocketStream<TlsStream<TcpStream>>>),
 }
 
 /// Somebody who speaks to the endpoint by hand.
@@ -118,6 +136,7 @@ impl Peer {
                 stream.write_all(bytes).await.unwrap();
                 stream.flush().await.unwrap();
             }
+            Way::Messages(socket) => socket.send(WebMessage::binary(bytes.to_vec())).await.unwrap(),
         }
     }
 
@@ -146,6 +165,7 @@ impl Peer {
                 }
                 unread.extend_from_slice(&buffer[..length]);
             },
+            Way::Messages(socket) => Some(socket.next().await?.ok()?.into_text().ok()?.to_string()),
         }
     }
 }
