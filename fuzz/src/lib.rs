@@ -18,7 +18,9 @@ pub use sip_readers::{sip_message, uri_via};
 
 use livekit::proto::{internal, io, sip as gateway};
 use livekit::psrpc::{ErrorCode, RpcError, wire};
+use media::ice::{Credentials, Ice, is_stun};
 use prost::Message;
+use std::net::SocketAddr;
 
 pub type Target = fn(&[u8]);
 
@@ -35,11 +37,16 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("dialplan_json", dialplan_json),
 ];
 
-/// An answer of a STUN server, to the request that it names and to another one.
+/// An answer of a STUN server, to the request that it names and to another one; or a check of a phone in a browser.
 pub fn stun(data: &[u8]) {
     let named = data.get(8..20).and_then(|id| id.try_into().ok()).unwrap_or_default();
     for id in [named, [0; 12]] {
         let _ = network_info::stun::mapped_address(data, &id);
+    }
+    let named = |ufrag: &str| Credentials { ufrag: ufrag.to_owned(), pwd: "password".to_owned() };
+    let ice = Ice { ours: named("box"), theirs: named("phone") };
+    if is_stun(data) {
+        let _ = ice.check(data, SocketAddr::from(([192, 0, 2, 7], 4000)));
     }
 }
 

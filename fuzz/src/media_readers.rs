@@ -1,23 +1,33 @@
 //! What comes with a call: its session description, its packets and its keys.
 
+use media::dtls::Fingerprint;
 use media::dtmf::{Event, Keys, digit_of_info};
+use media::ice::Credentials;
 use media::rtcp::{Block, Compound, Identity, NtpClock, Outgoing, Part, Reports, Sent};
 use media::rtp::{Packet, Reception, Unwrapper};
 use media::sdp::{Encryption, LocalMedia, MediaSession, SessionDescription};
 use media::srtp::{self, Shield, Suite};
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
+/// A certificate of ours.
+const OURS: &str = "sha-256 \
+    00:01:02:03:04:05:06:07:08:09:0A:0B:0C:0D:0E:0F:10:11:12:13:14:15:16:17:18:19:1A:1B:1C:1D:1E:1F";
+
 /// A session description, as an offer and as an answer; what we say to it must be one too.
 pub fn sdp(data: &[u8]) {
     let _ = SessionDescription::parse(data);
     let keys = Encryption::keys(|secret| secret.fill(7));
     for encryption in [Encryption::Off, Encryption::Allowed(keys.clone()), Encryption::Required(keys)] {
-        let local = LocalMedia { encryption, ..LocalMedia::new(([192, 0, 2, 1], 4000).into()) };
+        let local = LocalMedia::new(([192, 0, 2, 1], 4000).into());
+        let ice: fn() -> Credentials = || Credentials::new(|octets| octets.fill(7));
+        let local = LocalMedia { encryption, fingerprint: Fingerprint::parse(OURS), ice: Some(ice), ..local };
         let mut session = MediaSession::new(local, 1);
         if let Ok((_, answer)) = session.answer(data) {
             assert!(SessionDescription::parse(&answer).is_ok(), "our answer cannot be read");
         }
-        assert!(SessionDescription::parse(&session.offer()).is_ok(), "our offer cannot be read");
+        for offer in [session.offer(), session.offer_to_browser()] {
+            assert!(SessionDescription::parse(&offer).is_ok(), "our offer cannot be read");
+        }
         let _ = session.apply_answer(data);
     }
 }

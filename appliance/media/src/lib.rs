@@ -17,6 +17,7 @@
 //! | what goes to the phone now, what came from it? | [`phone`] |
 //! | what do we play ourselves? | [`sound`] |
 //! | who else may listen? | [`cover`], with keys of [`sdp`] or [`dtls`], by [`srtp`] |
+//! | which way leads to a phone in a browser? | [`ice`] |
 //! | which UDP port is free? | [`ports`] |
 //! | is this sound a [`tone`], and are these the tones of our call? | [`tone_code`] |
 //!
@@ -26,6 +27,7 @@ pub mod codec;
 pub mod cover;
 pub mod dtls;
 pub mod dtmf;
+pub mod ice;
 pub mod phone;
 pub mod playout;
 pub mod ports;

@@ -39,8 +39,13 @@ impl Call {
         let (endpoint, guard) = endpoint(host).await?;
         let line = Line::open(host).await.map_err(|error| format!("no socket for sound: {error}"))?;
         let address = line.address().map_err(|error| error.to_string())?;
-        let local =
-            LocalMedia { address, codecs: vec![PhoneCodec::PCMU], encryption: Encryption::Off, fingerprint: None };
+        let local = LocalMedia {
+            address,
+            codecs: vec![PhoneCodec::PCMU],
+            encryption: Encryption::Off,
+            fingerprint: None,
+            ice: None,
+        };
         let mut media = MediaSession::new(local, rand::random::<u32>().into());
         let invite = invite(to, endpoint.local_addr(), media.offer());
         let call = endpoint.invite(invite).await.map_err(|error| error.to_string())?;

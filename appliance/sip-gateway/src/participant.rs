@@ -10,6 +10,7 @@ use livekit::proto::{
 };
 use media::{
     codec::{PhoneCodec, RATE},
+    ice::Credentials,
     sdp::Encryption,
     srtp::Key,
 };
@@ -108,6 +109,12 @@ pub fn codecs(media: Option<&SipMediaConfig>, ours: &[Codec]) -> Vec<PhoneCodec>
     codecs
 }
 
+/// As browsers do: what they say gets into the room as it is.
+pub fn opus_first(mut codecs: Vec<PhoneCodec>) -> Vec<PhoneCodec> {
+    codecs.sort_by_key(|codec| *codec != PhoneCodec::Opus);
+    codecs
+}
+
 fn spoken(codec: Codec) -> PhoneCodec {
     match codec {
         Codec::Pcmu => PhoneCodec::PCMU,
@@ -120,6 +127,11 @@ fn spoken(codec: Codec) -> PhoneCodec {
 /// Fresh ones, of every suite.
 pub fn keys() -> Vec<Key> {
     Encryption::keys(|secret| rand::rng().fill(secret))
+}
+
+/// Fresh ones for one call.
+pub fn ice_credentials() -> Credentials {
+    Credentials::new(|octets| rand::rng().fill(octets))
 }
 
 /// A duration of livekit-server's API; zero and negative mean "not set".

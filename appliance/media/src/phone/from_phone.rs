@@ -125,9 +125,10 @@ impl FromPhone {
             Some(RtcpPath::Apart(remote)) => Some(remote),
             Some(RtcpPath::Muxed) | None => None,
         };
+        let policy = if agreed.ice.is_some() { SourcePolicy::Checked } else { self.policy };
         self.agreed = Some(Agreed {
-            source: self.source(source, agreed.remote, REOPEN),
-            reports: apart.map(|remote| self.source(reports, remote, REOPEN_REPORTS)),
+            source: source_of(source, policy, agreed.remote, REOPEN),
+            reports: apart.map(|remote| source_of(reports, policy, remote, REOPEN_REPORTS)),
             muxed: agreed.rtcp == Some(RtcpPath::Muxed),
             receives: agreed.receives.clone(),
             dtmf: agreed.dtmf.clone(),
@@ -175,6 +176,13 @@ impl FromPhone {
         }
     }
 
+    /// A check of ICE came from there, perhaps to say that the phone has chosen this way.
+    pub fn checked(&mut self, from: SocketAddr, chosen: bool, now: Instant) {
+        if let Some(agreed) = &mut self.agreed {
+            agreed.source.checked(from, chosen, now);
+        }
+    }
+
     /// May this sender be heard? Nothing changes by asking.
     pub fn allows(&self, from: SocketAddr, now: Instant) -> bool {
         self.agreed.as_ref().is_some_and(|agreed| agreed.source.allows(from, now))
@@ -197,8 +205,8 @@ impl FromPhone {
     pub fn report_destination(&self) -> Option<(SocketAddr, bool)> {
         let agreed = self.agreed.as_ref()?;
         match &agreed.reports {
-            Some(reports) => Some((reports.destination(), false)),
-            None => agreed.muxed.then(|| (agreed.source.destination(), true)),
+            Some(reports) => reports.destination().map(|to| (to, false)),
+            None => agreed.source.destination().filter(|_| agreed.muxed).map(|to| (to, true)),
         }
     }
 
@@ -207,9 +215,9 @@ impl FromPhone {
         self.reception.report()
     }
 
-    /// Where our packets go, once there is an agreement.
+    /// Where our packets go, once there is an agreement and a way.
     pub fn destination(&self) -> Option<SocketAddr> {
-        self.agreed.as_ref().map(|agreed| agreed.source.destination())
+        self.agreed.as_ref().and_then(|agreed| agreed.source.destination())
     }
 
     /// Has the phone ever sent anything?
@@ -232,12 +240,14 @@ impl FromPhone {
     pub fn strangers(&self) -> u64 {
         self.strangers
     }
+}
 
-    fn source(&self, before: Option<Source>, signalled: SocketAddr, reopen: Duration) -> Source {
-        let mut source = before.unwrap_or_else(|| Source::new(self.policy, signalled, reopen));
-        source.change(signalled);
-        source
-    }
+/// A source stays as long as it is chosen in the same way.
+fn source_of(before: Option<Source>, policy: SourcePolicy, signalled: SocketAddr, reopen: Duration) -> Source {
+    let kept = before.filter(|before| before.policy() == policy);
+    let mut source = kept.unwrap_or_else(|| Source::new(policy, signalled, reopen));
+    source.change(signalled);
+    source
 }
 
 #[cfg(test)]

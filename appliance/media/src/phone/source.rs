@@ -3,7 +3,8 @@
 //! The address of the session description decides; where that is a private one which cannot be reached, the address
 //! that SIP comes from. With [`SourcePolicy::Latch`] (for phones behind
 //! NAT) it is the first sender instead. Either way the source is then locked: nobody else is heard
-//! until it has been quiet for a while.
+//! until it has been quiet for a while. With [`SourcePolicy::Checked`] (for phones in browsers) it is where the checks
+//! of ICE come from, and nobody else ever.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
@@ -24,6 +25,8 @@ pub enum SourcePolicy {
     Peer(IpAddr),
     /// Whoever sends first, the signalled address before others; we send back to there.
     Latch,
+    /// Whoever [`super::FromPhone::checked`] names, as a browser chooses its way by ICE.
+    Checked,
 }
 
 /// The source of one leg.
@@ -43,9 +46,21 @@ impl Source {
 
     /// A new description: another address unlocks the source.
     pub fn change(&mut self, signalled: SocketAddr) {
-        if signalled != self.signalled {
+        if signalled != self.signalled && self.policy != SourcePolicy::Checked {
             (self.signalled, self.locked) = (signalled, None);
         }
+    }
+
+    /// A check came from there. The first way is taken until the phone has chosen one.
+    pub fn checked(&mut self, from: SocketAddr, chosen: bool, now: Instant) {
+        if self.policy == SourcePolicy::Checked && (chosen || self.locked.is_none()) {
+            self.locked = Some((from, now));
+        }
+    }
+
+    /// By whom sources are chosen.
+    pub fn policy(&self) -> SourcePolicy {
+        self.policy
     }
 
     /// May this sender be heard? If so, it is the locked one from now on.
@@ -66,14 +81,16 @@ impl Source {
         }
     }
 
-    /// Where our packets go.
-    pub fn destination(&self) -> SocketAddr {
-        match (self.policy, self.locked) {
-            (SourcePolicy::Latch, Some((locked, _))) => locked,
-            (SourcePolicy::Peer(peer), locked) if is_hidden_behind(self.signalled.ip(), peer) => {
-                locked.map_or(SocketAddr::new(peer, self.signalled.port()), |(locked, _)| locked)
+    /// Where our packets go; nowhere while ICE knows no way.
+    pub fn destination(&self) -> Option<SocketAddr> {
+        let locked = self.locked.map(|(locked, _)| locked);
+        match (self.policy, locked) {
+            (SourcePolicy::Checked, _) => locked,
+            (SourcePolicy::Latch, Some(_)) => locked,
+            (SourcePolicy::Peer(peer), _) if is_hidden_behind(self.signalled.ip(), peer) => {
+                locked.or(Some(SocketAddr::new(peer, self.signalled.port())))
             }
-            _ => self.signalled,
+            _ => Some(self.signalled),
         }
     }
 
@@ -83,6 +100,7 @@ impl Source {
             SourcePolicy::Signalled => signalled,
             SourcePolicy::Peer(peer) => signalled || (from.ip() == peer && is_hidden_behind(self.signalled.ip(), peer)),
             SourcePolicy::Latch => true,
+            SourcePolicy::Checked => false,
         }
     }
 
@@ -113,14 +131,14 @@ mod tests {
         let (mut source, now) = (source(SourcePolicy::Signalled, address("192.0.2.1:4000")), Instant::now());
         assert!(!source.accept(address("192.0.2.2:4000"), now));
         assert!(source.accept(address("192.0.2.1:9999"), now), "another port of the same phone");
-        assert_eq!(source.destination(), address("192.0.2.1:4000"));
+        assert_eq!(source.destination(), Some(address("192.0.2.1:4000")));
     }
 
     #[test]
     fn after_the_first_packet_only_its_sender_is_heard() {
         let (mut source, now) = (source(SourcePolicy::Latch, address("10.0.0.1:4000")), Instant::now());
         assert!(source.accept(address("198.51.100.7:555"), now));
-        assert_eq!(source.destination(), address("198.51.100.7:555"));
+        assert_eq!(source.destination(), Some(address("198.51.100.7:555")));
         assert!(!source.accept(address("203.0.113.9:555"), now));
         assert!(source.accept(address("203.0.113.9:555"), now + REOPEN), "the first one is gone");
     }
@@ -149,14 +167,29 @@ mod tests {
         let peer = "203.0.113.7".parse().unwrap();
         let now = Instant::now();
         let mut hidden = Source::new(SourcePolicy::Peer(peer), address("10.0.0.1:4000"), REOPEN);
-        assert_eq!(hidden.destination(), address("203.0.113.7:4000"));
+        assert_eq!(hidden.destination(), Some(address("203.0.113.7:4000")));
         assert!(!hidden.accept(address("203.0.113.9:555"), now), "a stranger");
         assert!(hidden.accept(address("203.0.113.7:555"), now));
-        assert_eq!(hidden.destination(), address("203.0.113.7:555"));
+        assert_eq!(hidden.destination(), Some(address("203.0.113.7:555")));
 
         let mut open = Source::new(SourcePolicy::Peer(peer), address("198.51.100.1:4000"), REOPEN);
         assert!(!open.accept(address("203.0.113.7:555"), now));
-        assert_eq!(open.destination(), address("198.51.100.1:4000"));
+        assert_eq!(open.destination(), Some(address("198.51.100.1:4000")));
+    }
+
+    #[test]
+    fn with_checks_the_first_way_is_taken_until_the_phone_chooses_and_no_other_is_heard() {
+        let (one, other) = (address("192.0.2.1:4000"), address("198.51.100.7:555"));
+        let (mut source, now) = (source(SourcePolicy::Checked, address("0.0.0.0:9")), Instant::now());
+        assert_eq!((source.destination(), source.accept(one, now)), (None, false));
+        source.checked(one, false, now);
+        source.checked(other, false, now);
+        assert_eq!((source.destination(), source.accept(one, now)), (Some(one), true));
+        assert!(!source.accept(other, now + REOPEN), "however long the chosen one is quiet");
+        source.checked(other, true, now);
+        assert_eq!((source.destination(), source.accept(one, now)), (Some(other), false));
+        source.change(address("192.0.2.8:9"));
+        assert!(source.accept(other, now), "a new description chooses nothing");
     }
 
     #[test]

@@ -3,8 +3,12 @@
 use super::{Crypto, Direction, EventFormat, MediaDescription, Setup};
 use crate::codec::{PhoneCodec, RATE};
 use crate::dtls::Fingerprint;
+use crate::ice::Credentials;
 use std::fmt::Write;
 use std::net::{IpAddr, SocketAddr};
+
+/// Of a host's own address, the only one of its component (RFC 8445 section 5.1.2.1).
+const HOST_PRIORITY: u32 = (126 << 24) | (65535 << 8) | 255;
 
 /// The audio line of a body of ours.
 pub(super) struct Audio<'a> {
@@ -16,6 +20,10 @@ pub(super) struct Audio<'a> {
     pub noise: Option<u8>,
     pub crypto: Vec<Crypto>,
     pub handshake: Option<(Fingerprint, Setup)>,
+    /// With the one way there is to us.
+    pub ice: Option<Credentials>,
+    /// As the offer names it.
+    pub mid: Option<&'a str>,
     pub rtcp_mux: bool,
     pub direction: Direction,
 }
@@ -27,9 +35,15 @@ pub(super) enum Section<'a> {
     Refused(&'a MediaDescription),
 }
 
-/// Everything after the `o=` line.
-pub(super) fn after_origin(address: IpAddr, sections: &[Section<'_>]) -> String {
+/// Everything after the `o=` line. `bundled`: that section alone has the port which was offered to several.
+pub(super) fn after_origin(address: IpAddr, bundled: Option<&str>, sections: &[Section<'_>]) -> String {
     let mut body = format!("s=-\r\nc=IN {}\r\nt=0 0\r\n", typed(address));
+    if let Some(mid) = bundled {
+        let _ = write!(body, "a=group:BUNDLE {mid}\r\n");
+    }
+    if sections.iter().any(|section| matches!(section, Section::Audio(Audio { ice: Some(_), .. }))) {
+        body.push_str("a=ice-lite\r\n");
+    }
     for section in sections {
         match section {
             Section::Audio(audio) => write_audio(&mut body, audio),
@@ -73,6 +87,14 @@ fn write_audio(body: &mut String, audio: &Audio<'_>) {
     if let Some((fingerprint, setup)) = audio.handshake {
         let _ = write!(body, "a=fingerprint:{}\r\na=setup:{}\r\n", fingerprint.value(), setup.name());
     }
+    if let Some(mid) = audio.mid {
+        let _ = write!(body, "a=mid:{mid}\r\n");
+    }
+    if let Some(Credentials { ufrag, pwd }) = &audio.ice {
+        let (ip, port) = (audio.address.ip(), audio.address.port());
+        let _ = write!(body, "a=ice-ufrag:{ufrag}\r\na=ice-pwd:{pwd}\r\n");
+        let _ = write!(body, "a=candidate:1 1 udp {HOST_PRIORITY} {ip} {port} typ host\r\na=end-of-candidates\r\n");
+    }
     if audio.rtcp_mux {
         body.push_str("a=rtcp-mux\r\n");
     }
@@ -97,4 +119,7 @@ fn write_refusal(body: &mut String, media: &MediaDescription) {
         let _ = write!(body, " {}", format.token);
     }
     body.push_str("\r\n");
+    if let Some(mid) = &media.mid {
+        let _ = write!(body, "a=mid:{mid}\r\n");
+    }
 }

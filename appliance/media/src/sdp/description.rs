@@ -3,6 +3,7 @@
 use super::{Crypto, Direction};
 use crate::codec::RATE;
 use crate::dtls::Fingerprint;
+use crate::ice::Credentials;
 use std::net::{IpAddr, SocketAddr};
 
 /// The parts of a session description that a call needs.
@@ -13,6 +14,8 @@ pub struct SessionDescription {
     pub connection: Option<Address>,
     /// Session-level direction.
     pub direction: Option<Direction>,
+    /// The names (`mid`) of those that share a port (RFC 9143).
+    pub bundle: Vec<String>,
     pub media: Vec<MediaDescription>,
 }
 
@@ -51,6 +54,10 @@ pub struct MediaDescription {
     /// The certificate of its DTLS handshake (RFC 8122), and who begins; also when only the session says so.
     pub fingerprint: Option<Fingerprint>,
     pub setup: Option<Setup>,
+    /// What its checks of ICE prove themselves by; also when only the session says so.
+    pub ice: Option<Credentials>,
+    /// Its name among the others (RFC 5888).
+    pub mid: Option<String>,
     /// `a=rtcp`: the port of its RTCP, and the address if it is another one (RFC 3605).
     pub rtcp: Option<(u16, Option<Address>)>,
     /// RTCP may share the port of RTP (RFC 5761).
@@ -151,10 +158,12 @@ impl SessionDescription {
         wanted.then_some(SocketAddr::new(ip, port))
     }
 
-    /// The other side's direction; an address of 0.0.0.0 is the old way to say "do not send" (RFC 3264 8.4).
+    /// The other side's direction; an address of 0.0.0.0 is the old way to say "do not send" (RFC 3264 8.4), unless ICE
+    /// has yet to find the address.
     pub fn direction_of(&self, media: &MediaDescription) -> Direction {
         let said = media.direction.or(self.direction).unwrap_or_default();
-        let hears = self.address_of(media).is_some_and(|ip| !ip.is_unspecified());
+        let by_ice = media.ice.is_some() && media.is_by_handshake();
+        let hears = by_ice || self.address_of(media).is_some_and(|ip| !ip.is_unspecified());
         Direction::new(said.sends(), said.receives() && hears)
     }
 }

@@ -4,6 +4,7 @@ use super::{Crypto, MediaDescription, SdpError, Setup};
 use crate::codec::PhoneCodec;
 use crate::cover::Secrecy;
 use crate::dtls::{Fingerprint, Peer};
+use crate::ice::Credentials;
 use crate::srtp::{Key, Keys, Suite};
 use std::net::SocketAddr;
 
@@ -15,8 +16,10 @@ pub struct LocalMedia {
     /// What we speak, best first.
     pub codecs: Vec<PhoneCodec>,
     pub encryption: Encryption,
-    /// Of our certificate, where encryption may come by a handshake, too. We never propose one.
+    /// Of our certificate, where encryption may come by a handshake, too. Only phones in browsers are offered one.
     pub fingerprint: Option<Fingerprint>,
+    /// Makes up what we are known by in ICE, which phones in browsers want; without it they cannot be talked to.
+    pub ice: Option<fn() -> Credentials>,
 }
 
 /// May the audio be encrypted, must it, and with which keys of ours?
@@ -69,11 +72,12 @@ impl Encryption {
 pub(super) type Common = (Option<u32>, Secrecy);
 
 impl LocalMedia {
-    /// What `media` and we share; an error when there must be something and there is nothing.
-    pub(super) fn secrecy(&self, media: &MediaDescription) -> Result<Option<Common>, SdpError> {
+    /// What `media` and we share; an error when there must be something and there is nothing. `proposed`: we offered a
+    /// handshake, to whoever wants one.
+    pub(super) fn secrecy(&self, media: &MediaDescription, proposed: bool) -> Result<Option<Common>, SdpError> {
         let told = self.encryption.common(&media.crypto).filter(|_| !media.is_by_handshake());
         let told = told.map(|(tag, keys)| (Some(tag), Secrecy::Told(keys)));
-        match told.or_else(|| Some((None, Secrecy::Handshake(self.peer(media)?)))) {
+        match told.or_else(|| Some((None, Secrecy::Handshake(self.peer(media, proposed)?)))) {
             None if self.encryption.is_required() || media.is_secured() => Err(SdpError::NotEncrypted),
             common => Ok(common),
         }
@@ -81,13 +85,20 @@ impl LocalMedia {
 
     /// Whom to shake hands with: only who would have nothing else, for not everybody can ([`crate::dtls`]). A phone
     /// behind a NAT can reach us and not the other way round, so it begins where that is left to us.
-    fn peer(&self, media: &MediaDescription) -> Option<Peer> {
-        let wanted = media.is_secured() && self.fingerprint.is_some() && !matches!(self.encryption, Encryption::Off);
+    fn peer(&self, media: &MediaDescription, proposed: bool) -> Option<Peer> {
+        let allowed = proposed || !matches!(self.encryption, Encryption::Off);
+        let wanted = media.is_secured() && self.fingerprint.is_some() && allowed;
         wanted.then_some(Peer { fingerprint: media.fingerprint?, we_begin: media.setup? == Setup::Passive })
     }
 
     /// With [`PhoneCodec::ALL`], in the clear.
     pub fn new(address: SocketAddr) -> LocalMedia {
-        LocalMedia { address, codecs: PhoneCodec::ALL.to_vec(), encryption: Encryption::Off, fingerprint: None }
+        LocalMedia {
+            address,
+            codecs: PhoneCodec::ALL.to_vec(),
+            encryption: Encryption::Off,
+            fingerprint: None,
+            ice: None,
+        }
     }
 }

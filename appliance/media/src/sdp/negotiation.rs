@@ -11,7 +11,8 @@ use super::{Crypto, Direction, EventFormat, Format, MediaDescription, SdpError, 
 use crate::codec::PhoneCodec;
 use crate::cover::Secrecy;
 use crate::dtls::Peer;
-use std::net::SocketAddr;
+use crate::ice::{Credentials, Ice};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 /// The static payload type of comfort noise (RFC 3389).
 pub const NOISE: u8 = 13;
@@ -30,8 +31,9 @@ pub struct Negotiated {
     pub noise_payload_type: Option<u8>,
     /// How the audio is encrypted; not at all without.
     pub srtp: Option<Secrecy>,
-    /// Where the other side wants its audio.
+    /// Where the other side wants its audio; with ICE its checks tell instead.
     pub remote: SocketAddr,
+    pub ice: Option<Ice>,
     /// Where its RTCP goes; none when it wants none.
     pub rtcp: Option<RtcpPath>,
     pub we_send: bool,
@@ -66,11 +68,42 @@ pub struct MediaSession {
     version: u64,
     /// What we said last, without the origin.
     said: Option<String>,
+    /// How the other side names its audio, if it does.
+    mid: Option<String>,
     /// We want the other side to wait.
     holding: bool,
     offered: Option<Vec<(u8, PhoneCodec)>>,
+    /// What we are known by in ICE, in an offer that may still be answered.
+    proposed: Option<Credentials>,
     numbers: Numbers,
     agreed: Option<Negotiated>,
+}
+
+/// How an offer wants the audio.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Manner {
+    Open,
+    /// With keys in it.
+    Told,
+    /// With keys of a handshake.
+    Handshake,
+    /// By a handshake, on a way that ICE finds.
+    Browser,
+}
+
+impl Manner {
+    fn protocol(self) -> &'static str {
+        match self {
+            Manner::Open => "RTP/AVP",
+            Manner::Told => "RTP/SAVP",
+            Manner::Handshake => "UDP/TLS/RTP/SAVP",
+            Manner::Browser => "UDP/TLS/RTP/SAVPF",
+        }
+    }
+
+    fn is_by_handshake(self) -> bool {
+        matches!(self, Manner::Handshake | Manner::Browser)
+    }
 }
 
 impl MediaSession {
@@ -81,8 +114,10 @@ impl MediaSession {
             session_id,
             version: session_id,
             said: None,
+            mid: None,
             holding: false,
             offered: None,
+            proposed: None,
             numbers: Numbers::default(),
             agreed: None,
         }
@@ -106,34 +141,51 @@ impl MediaSession {
     /// Our offer: for an INVITE, a re-INVITE, or the answer to an INVITE without a description.
     pub fn offer(&mut self) -> Vec<u8> {
         let secured = self.local.encryption.is_required() || self.agreed.as_ref().is_some_and(|it| it.srtp.is_some());
-        self.offer_as(secured)
+        self.offer_as(self.manner(secured))
     }
 
     /// Where encryption is [`Encryption::Allowed`]: an offer that the other side can take with encryption only. If it
     /// does not (488), [`MediaSession::offer`] is the next one.
     pub fn offer_secured(&mut self) -> Vec<u8> {
-        self.offer_as(true)
+        self.offer_as(self.manner(true))
     }
 
-    fn offer_as(&mut self, secured: bool) -> Vec<u8> {
+    /// An offer that phones in browsers can take, and only they: with ICE and a handshake (RFC 8827, RFC 8839).
+    pub fn offer_to_browser(&mut self) -> Vec<u8> {
+        self.offer_as(Manner::Browser)
+    }
+
+    /// As it was agreed on before, or as it is wanted first.
+    fn manner(&self, secured: bool) -> Manner {
+        match &self.agreed {
+            Some(Negotiated { ice: Some(_), .. }) => Manner::Browser,
+            Some(Negotiated { srtp: Some(Secrecy::Handshake(_)), .. }) => Manner::Handshake,
+            _ if secured => Manner::Told,
+            _ => Manner::Open,
+        }
+    }
+
+    fn offer_as(&mut self, manner: Manner) -> Vec<u8> {
+        if manner == Manner::Browser {
+            self.proposed = self.our_ice();
+        }
         let codecs = self.offered_codecs();
         let dtmf = self.numbers.events(&codecs);
         let audio = Section::Audio(Audio {
             address: self.local.address,
-            protocol: match secured {
-                true if self.shakes_hands() => "UDP/TLS/RTP/SAVP",
-                true => "RTP/SAVP",
-                false => "RTP/AVP",
-            },
+            protocol: manner.protocol(),
             codecs: &codecs,
             dtmf: &dtmf,
             noise: None,
-            crypto: if self.shakes_hands() { Vec::new() } else { self.local.encryption.lines() },
-            handshake: self.local.fingerprint.filter(|_| self.shakes_hands()).map(|ours| (ours, Setup::ActPass)),
-            rtcp_mux: self.muxed(),
+            crypto: if manner.is_by_handshake() { Vec::new() } else { self.local.encryption.lines() },
+            handshake: self.local.fingerprint.filter(|_| manner.is_by_handshake()).map(|ours| (ours, Setup::ActPass)),
+            ice: self.proposed.clone().filter(|_| manner == Manner::Browser),
+            mid: self.mid.as_deref(),
+            rtcp_mux: self.muxed() || manner == Manner::Browser,
             direction: self.wish(),
         });
-        let rest = body::after_origin(self.local.address.ip(), &[audio]);
+        let bundled = self.mid.as_deref().filter(|_| manner == Manner::Browser);
+        let rest = body::after_origin(self.local.address.ip(), bundled, &[audio]);
         self.offered = Some(codecs);
         self.say(rest)
     }
@@ -143,8 +195,9 @@ impl MediaSession {
         let offer = SessionDescription::parse(offer)?;
         let (index, payload_type, codec) = self.choose(&offer)?;
         let audio = &offer.media[index];
-        let (tag, srtp) = self.local.secrecy(audio)?.unzip();
+        let (tag, srtp) = self.local.secrecy(audio, false)?.unzip();
         let rtcp = rtcp_of(&offer, audio, true, srtp.as_ref());
+        let ice = self.answer_to_ice(audio, rtcp);
         let direction = self.wish().answer_to(offer.direction_of(audio));
         let agreed = Negotiated {
             codec,
@@ -153,7 +206,8 @@ impl MediaSession {
             dtmf: events(audio, codec).into_iter().take(1).collect(),
             noise_payload_type: noise(audio, codec),
             srtp,
-            remote: remote_of(&offer, audio)?,
+            remote: remote_of(&offer, audio, ice.is_some())?,
+            ice,
             rtcp,
             we_send: direction.sends(),
             we_receive: direction.receives(),
@@ -162,7 +216,9 @@ impl MediaSession {
         };
         let rest = self.answer_text(&offer, index, &agreed, tag.flatten(), direction);
         self.numbers.learn(audio);
+        self.mid.clone_from(&audio.mid);
         self.offered = None;
+        self.proposed = None;
         self.agreed = Some(agreed.clone());
         Ok((agreed, self.say(rest)))
     }
@@ -171,6 +227,7 @@ impl MediaSession {
     pub fn apply_answer(&mut self, answer: &[u8]) -> Result<Negotiated, SdpError> {
         let agreed = self.apply_early_answer(answer)?;
         self.offered = None;
+        self.proposed = None;
         Ok(agreed)
     }
 
@@ -186,7 +243,9 @@ impl MediaSession {
             .into_iter()
             .find(|(_, codec)| offered.iter().any(|(_, ours)| ours == codec))
             .ok_or_else(|| nothing_common(audio))?;
-        let srtp = self.local.secrecy(audio)?.map(|(_, secrecy)| secrecy);
+        let srtp = self.local.secrecy(audio, self.proposed.is_some())?.map(|(_, secrecy)| secrecy);
+        let ours = self.proposed.clone().filter(|_| matches!(srtp, Some(Secrecy::Handshake(_))) && audio.rtcp_mux);
+        let ice = ours.and_then(|ours| Some(Ice { ours, theirs: audio.ice.clone()? }));
         let direction = self.wish().answer_to(answer.direction_of(audio));
         let agreed = Negotiated {
             codec,
@@ -194,9 +253,10 @@ impl MediaSession {
             receives: either_way((payload_type, codec), offered),
             dtmf: self.either_events(events(audio, codec), offered),
             noise_payload_type: noise(audio, codec),
-            rtcp: rtcp_of(&answer, audio, self.muxed(), srtp.as_ref()),
+            rtcp: rtcp_of(&answer, audio, self.muxed() || ice.is_some(), srtp.as_ref()),
             srtp,
-            remote: remote_of(&answer, audio)?,
+            remote: remote_of(&answer, audio, ice.is_some())?,
+            ice,
             we_send: direction.sends(),
             we_receive: direction.receives(),
             we_hold: self.holding,
@@ -212,9 +272,20 @@ impl MediaSession {
         self.agreed.as_ref().is_some_and(|agreed| agreed.rtcp == Some(RtcpPath::Muxed))
     }
 
-    /// Did we agree on keys of a handshake?
-    fn shakes_hands(&self) -> bool {
-        matches!(&self.agreed, Some(Negotiated { srtp: Some(Secrecy::Handshake(_)), .. }))
+    /// A browser's checks are answered where it shakes hands and needs no second port. Whoever begins anew with them is
+    /// met by somebody new (RFC 8445 section 9).
+    fn answer_to_ice(&self, offered: &MediaDescription, rtcp: Option<RtcpPath>) -> Option<Ice> {
+        let theirs = offered.ice.clone().filter(|_| offered.is_by_handshake() && rtcp == Some(RtcpPath::Muxed))?;
+        match self.agreed.as_ref().and_then(|agreed| agreed.ice.as_ref()) {
+            Some(known) if known.theirs == theirs => Some(known.clone()),
+            _ => Some(Ice { ours: (self.local.ice?)(), theirs }),
+        }
+    }
+
+    /// The name that stays as long as the call does.
+    fn our_ice(&self) -> Option<Credentials> {
+        let known = self.agreed.as_ref().and_then(|agreed| agreed.ice.as_ref()).map(|ice| ice.ours.clone());
+        known.or_else(|| self.proposed.clone()).or_else(|| self.local.ice.map(|make| make()))
     }
 
     fn wish(&self) -> Direction {
@@ -247,7 +318,7 @@ impl MediaSession {
             let offered = known(media);
             let favourite =
                 self.local.codecs.iter().find_map(|codec| offered.iter().find(|(_, theirs)| theirs == codec));
-            match (favourite, self.local.secrecy(media)) {
+            match (favourite, self.local.secrecy(media, false)) {
                 (_, Err(error)) => refusal = error,
                 (None, _) => refusal = nothing_common(media),
                 (Some((payload_type, codec)), Ok(_)) => return Ok((index, *payload_type, *codec)),
@@ -282,13 +353,17 @@ impl MediaSession {
                     noise: agreed.noise_payload_type,
                     crypto: crypto.iter().cloned().collect(),
                     handshake,
+                    ice: agreed.ice.as_ref().map(|ice| ice.ours.clone()),
+                    mid: media.mid.as_deref(),
                     rtcp_mux: agreed.rtcp == Some(RtcpPath::Muxed),
                     direction,
                 }),
                 false => Section::Refused(media),
             })
             .collect();
-        body::after_origin(self.local.address.ip(), &sections)
+        let mid = offer.media.get(chosen).and_then(|media| media.mid.as_deref());
+        let bundled = mid.filter(|mid| offer.bundle.iter().any(|name| name == mid));
+        body::after_origin(self.local.address.ip(), bundled, &sections)
     }
 
     /// The body with its origin; the version counts changes.
@@ -319,8 +394,10 @@ fn either_way(first: (u8, PhoneCodec), offered: &[(u8, PhoneCodec)]) -> Vec<(u8,
     std::iter::once(first).chain(rest).collect()
 }
 
-fn remote_of(sdp: &SessionDescription, audio: &MediaDescription) -> Result<SocketAddr, SdpError> {
-    let ip = sdp.address_of(audio).filter(|ip| !ip.is_multicast()).ok_or(SdpError::NoAddress)?;
+/// A browser that does not show its addresses before it has to names none.
+fn remote_of(sdp: &SessionDescription, audio: &MediaDescription, by_ice: bool) -> Result<SocketAddr, SdpError> {
+    let named = sdp.address_of(audio).filter(|ip| !ip.is_multicast());
+    let ip = named.or(by_ice.then_some(IpAddr::V4(Ipv4Addr::UNSPECIFIED))).ok_or(SdpError::NoAddress)?;
     Ok(SocketAddr::new(ip, audio.port))
 }
 

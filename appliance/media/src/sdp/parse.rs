@@ -7,6 +7,7 @@ use super::description::Address;
 use super::{Crypto, Direction, Format, MediaDescription, NOISE, Origin, SdpError, SessionDescription, Setup};
 use crate::codec::PhoneCodec;
 use crate::dtls::Fingerprint;
+use crate::ice::Credentials;
 
 /// No phone writes more than this.
 const LONGEST: usize = 64 * 1024;
@@ -39,6 +40,8 @@ struct Draft {
     direction: Option<Direction>,
     fingerprint: Option<Fingerprint>,
     setup: Option<Setup>,
+    ice: Option<Credentials>,
+    bundle: Vec<String>,
     media: Vec<MediaDescription>,
 }
 
@@ -81,6 +84,9 @@ impl Draft {
             ("fingerprint", None) => self.fingerprint = self.fingerprint.or(Fingerprint::parse(value)),
             ("setup", Some(media)) => media.setup = Setup::named(value),
             ("setup", None) => self.setup = Setup::named(value),
+            ("ice-ufrag" | "ice-pwd", _) => self.ice(name, value.trim()),
+            ("group", None) => self.bundle.extend(bundled(value)),
+            ("mid", Some(media)) => media.mid = Some(value.trim()).filter(is_token).map(str::to_owned),
             ("rtpmap", Some(media)) => map_format(media, value)?,
             ("crypto", Some(media)) if media.crypto.len() < MOST_CRYPTO => media.crypto.extend(Crypto::parse(value)),
             ("ptime", Some(media)) => media.ptime = value.trim().parse().ok(),
@@ -90,6 +96,16 @@ impl Draft {
             _ => {}
         }
         Some(())
+    }
+
+    /// Either half may come first.
+    fn ice(&mut self, name: &str, value: &str) {
+        let slot = self.media.last_mut().map_or(&mut self.ice, |media| &mut media.ice);
+        let half = slot.get_or_insert_with(|| Credentials { ufrag: String::new(), pwd: String::new() });
+        match name {
+            "ice-ufrag" => half.ufrag = value.to_owned(),
+            _ => half.pwd = value.to_owned(),
+        }
     }
 
     fn bandwidth(&mut self, value: &str) {
@@ -109,8 +125,11 @@ impl Draft {
         for media in &mut self.media {
             media.fingerprint = media.fingerprint.or(self.fingerprint);
             media.setup = media.setup.or(self.setup);
+            let whole = |ice: &Credentials| !ice.ufrag.is_empty() && !ice.pwd.is_empty();
+            media.ice = media.ice.take().or(self.ice.clone()).filter(whole);
         }
-        Ok(SessionDescription { origin, connection: self.connection, direction: self.direction, media: self.media })
+        let Draft { connection, direction, bundle, media, .. } = self;
+        Ok(SessionDescription { origin, connection, direction, bundle, media })
     }
 }
 
@@ -159,10 +178,22 @@ fn media(value: &str) -> Option<MediaDescription> {
         crypto: Vec::new(),
         fingerprint: None,
         setup: None,
+        ice: None,
+        mid: None,
         rtcp: None,
         rtcp_mux: false,
         no_rtcp: [false; 2],
     })
+}
+
+fn is_token(text: &&str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+/// `BUNDLE 0 1`; other groups do not concern us.
+fn bundled(value: &str) -> impl Iterator<Item = String> {
+    let names = value.trim().strip_prefix("BUNDLE ").unwrap_or_default();
+    names.split_ascii_whitespace().take(MOST_MEDIA).map(str::to_owned)
 }
 
 /// `53020`, or `53020 IN IP4 192.0.2.1`; as good as not there when it is neither.
@@ -258,6 +289,18 @@ mod tests {
         assert_eq!((media.fingerprint, media.setup), (Fingerprint::parse(&hash("BB")), Some(Setup::Active)));
         let neither = of(PHONE.to_owned());
         assert_eq!((neither.fingerprint, neither.setup), (None, None));
+    }
+
+    #[test]
+    fn what_a_browser_says_of_its_ways_is_read_from_the_session_or_the_media() {
+        let of = |text: String| SessionDescription::parse(text.as_bytes()).unwrap();
+        let named = |ufrag: &str, pwd: &str| Some(Credentials { ufrag: ufrag.to_owned(), pwd: pwd.to_owned() });
+        let session = PHONE.replace("t=0 0", "t=0 0\na=group:BUNDLE a v\na=group:LS x\na=ice-pwd:p1\na=ice-ufrag:u1");
+        let read = of(format!("{session}a=mid:a\r\n"));
+        assert_eq!((&read.media[0].ice, read.media[0].mid.as_deref()), (&named("u1", "p1"), Some("a")));
+        assert_eq!(read.bundle, ["a", "v"]);
+        assert_eq!(of(format!("{session}a=ice-ufrag:u2\r\na=ice-pwd:p2\r\n")).media[0].ice, named("u2", "p2"));
+        assert_eq!(of(format!("{PHONE}a=ice-ufrag:u2\r\n")).media[0].ice, None, "half of it");
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::{
     legs::Peer,
     participant::{self, Participant},
 };
-use sip::Proof;
+use sip::{Proof, Transport};
 use std::{collections::HashMap, time::Duration};
 use types::control::{Admission, AdmissionRequest, InboundOutcome};
 
@@ -56,6 +56,15 @@ impl Attempt {
         }
     }
 
+    fn terms(&self) -> Terms {
+        let usual = Terms::of(None, &self.gateway.config);
+        let codecs = match self.call.info.transport {
+            Transport::Wss => participant::opus_first(usual.codecs),
+            Transport::Udp | Transport::Tcp | Transport::Tls => usual.codecs,
+        };
+        Terms { encryption: participant::encryption_if_wanted(), codecs, ..usual }
+    }
+
     fn dispatch_to(&self, room: String, identity: String, name: String) -> Dispatch {
         let attributes = HashMap::from([("sip.phoneNumber".to_owned(), self.leg.from.clone())]);
         let rule = livekit::proto::io::EvaluateSipDispatchRulesResponse {
@@ -74,7 +83,7 @@ impl Attempt {
             unanswered: None,
             max_duration: None,
             ws_url: None,
-            terms: Terms { encryption: participant::encryption_if_wanted(), ..Terms::of(None, &self.gateway.config) },
+            terms: self.terms(),
             hidden: false,
         }
     }

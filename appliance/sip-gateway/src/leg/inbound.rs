@@ -21,7 +21,7 @@ use crate::{
 use livekit::{JoinOptions, api::TokenError};
 use media::{
     codec::PhoneCodec,
-    sdp::{LocalMedia, MediaSession, SdpError},
+    sdp::{MediaSession, SdpError},
 };
 use sip::InboundCall;
 use std::{
@@ -91,8 +91,8 @@ async fn set_up(gateway: &Gateway, call: &InboundCall, terms: &Terms) -> Result<
     let (phone, port) = gateway.phone_sockets()?;
     let address = SocketAddr::new(gateway.addresses.media_towards(call.info.source.ip()), port.number);
     let (codecs, encryption) = (terms.codecs.clone(), terms.encryption.clone());
-    let local = LocalMedia { address, codecs, encryption, fingerprint: Some(gateway.identity.fingerprint()) };
-    let mut sdp = MediaSession::new(local, rand::random::<u32>().into());
+    let mut sdp =
+        MediaSession::new(super::local_media(gateway, address, codecs, encryption), rand::random::<u32>().into());
     let (answer, codec) = match &call.info.sdp {
         Some(offer) => {
             gateway.metrics.offer_of_caller(offer);

@@ -25,7 +25,7 @@ use crate::{
     leg_state::{Input, LegState, Output},
     legs::{Command, CommandError, What},
     media_thread::{LegHandle, LegMediaEvent},
-    participant::{attribute_headers, without_numbers},
+    participant::{self, attribute_headers, without_numbers},
 };
 use audience::Audience;
 use livekit::{DisconnectReason, proto::SipHeaderOptions, psrpc::Registration};
@@ -33,12 +33,13 @@ use lobby::{Lobby, Verdict};
 use media::{
     codec::{G711, PhoneCodec},
     dtmf::digit_of_info,
-    sdp::MediaSession,
+    sdp::{Encryption, LocalMedia, MediaSession},
     sound::Sound,
 };
 use phone::{Phone, PhoneEvent};
 use std::{
     collections::HashMap,
+    net::SocketAddr,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -55,6 +56,12 @@ const CLOSE_LIMIT: Duration = Duration::from_secs(2);
 pub const MAX_DURATION: Duration = Duration::from_secs(24 * 3600);
 /// Upstream's ringing time-out.
 pub const RINGING_TIMEOUT: Duration = Duration::from_secs(180);
+
+/// Our side of a leg's audio, received at `address`.
+fn local_media(gateway: &Gateway, address: SocketAddr, codecs: Vec<PhoneCodec>, encryption: Encryption) -> LocalMedia {
+    let (fingerprint, ice) = (Some(gateway.identity.fingerprint()), Some(participant::ice_credentials as fn() -> _));
+    LocalMedia { address, codecs, encryption, fingerprint, ice }
+}
 
 /// A running leg.
 pub struct Leg {

@@ -17,7 +17,7 @@ use livekit::{
     proto::sip::InternalCreateSipParticipantRequest,
     psrpc::{ErrorCode, RpcError},
 };
-use media::sdp::{Encryption, LocalMedia, MediaSession};
+use media::sdp::{Encryption, MediaSession};
 use sip::{OutboundCall, OutboundInvite, Transport};
 use std::{
     net::{IpAddr, SocketAddr},
@@ -54,21 +54,20 @@ pub async fn dial(
     let room_socket =
         room::room_socket(gateway).await.map_err(|error| unavailable("no socket towards the room", &error))?;
     let address = SocketAddr::new(gateway.addresses.media_towards(peer), port.number);
-    let secure = invites.iter().all(by_tls);
+    let secure = invites.iter().all(|invite| transport_of(invite).is_some_and(Transport::is_secret));
     let encryption = encryption(&request, secure);
     let codecs = participant::codecs(request.media.as_ref(), &gateway.config.codecs);
+    let codecs = if invites.iter().all(to_browser) { participant::opus_first(codecs) } else { codecs };
     // What the room gets is said before the phone answers: our favourite, which most phones take.
     let hoped = codecs.first().copied().ok_or_else(|| {
         RpcError::new(ErrorCode::InvalidArgument, "the trunk's media lists no codec that this gateway knows")
     })?;
-    let local = LocalMedia { address, codecs, encryption, fingerprint: Some(gateway.identity.fingerprint()) };
-    let mut sdp = MediaSession::new(local, rand::random::<u32>().into());
-    let secured = secure.then(|| sdp.offer_secured());
-    let offer = sdp.offer();
-    gateway.metrics.offer(secured.as_deref().unwrap_or(&offer));
+    let mut sdp =
+        MediaSession::new(super::local_media(gateway, address, codecs, encryption), rand::random::<u32>().into());
+    let offers = Offers::of(&mut sdp, secure, invites.iter().any(to_browser));
+    gateway.metrics.offer(&offers.usual);
     for invite in &mut invites {
-        invite.second_sdp = secured.as_ref().map(|_| offer.clone());
-        invite.sdp = Some(secured.clone().unwrap_or(offer.clone()));
+        offers.give(invite);
         invite.from_tag = Some(request.sip_call_id.clone());
     }
     let to = invites.first().map(|invite| invite.request_uri.clone()).unwrap_or_default();
@@ -151,9 +150,41 @@ fn phone_of(request: &InternalCreateSipParticipantRequest) -> Option<ExtensionId
     (request.address == PHONES_HOST).then(|| request.call_to.parse().ok())?
 }
 
-/// A phone that registered by TLS gets its audio encrypted if it can.
-fn by_tls(invite: &OutboundInvite) -> bool {
-    invite.contact.as_ref().is_some_and(|contact| contact.transport == Transport::Tls)
+/// What phones are offered; they may differ in what they can take.
+struct Offers {
+    usual: Vec<u8>,
+    /// For whoever refuses the usual one.
+    second: Option<Vec<u8>>,
+    /// For phones in browsers.
+    browser: Option<Vec<u8>>,
+}
+
+impl Offers {
+    /// Phones that all registered by TLS get their audio encrypted if they can.
+    fn of(sdp: &mut MediaSession, secure: bool, browsers: bool) -> Self {
+        let browser = browsers.then(|| sdp.offer_to_browser());
+        let secured = secure.then(|| sdp.offer_secured());
+        let open = sdp.offer();
+        match secured {
+            Some(usual) => Self { usual, second: Some(open), browser },
+            None => Self { usual: open, second: None, browser },
+        }
+    }
+
+    fn give(&self, invite: &mut OutboundInvite) {
+        (invite.sdp, invite.second_sdp) = match &self.browser {
+            Some(browser) if to_browser(invite) => (Some(browser.clone()), Some(self.usual.clone())),
+            _ => (Some(self.usual.clone()), self.second.clone()),
+        };
+    }
+}
+
+fn transport_of(invite: &OutboundInvite) -> Option<Transport> {
+    invite.contact.as_ref().map(|contact| contact.transport)
+}
+
+fn to_browser(invite: &OutboundInvite) -> bool {
+    transport_of(invite) == Some(Transport::Wss)
 }
 
 fn encryption(request: &InternalCreateSipParticipantRequest, secure: bool) -> Encryption {

@@ -3,6 +3,7 @@
 //! A [`Leg`] joins the two halves: `media::phone` knows the phone, `RoomSession` the room. Here are
 //! only the sockets, the order of things and the reports. Before it has a room, a leg plays sounds and reports keys.
 
+mod checks;
 mod handshake;
 mod room;
 
@@ -16,6 +17,7 @@ use media::codec::{Codec, G711, LONGEST_PACKET, PhoneCodec};
 use media::cover::Cover;
 use media::dtls::{Handshake, Identity, is_dtls};
 use media::dtmf::{InBand, event_of};
+use media::ice::{Ice, is_stun};
 use media::phone::{FromPhone, Heard, InOrder, PhoneAudio, StreamStart, ToPhone, ToRoom};
 use media::rtcp::is_rtcp;
 use media::sdp::Negotiated;
@@ -53,6 +55,8 @@ pub struct Leg {
     identity: Identity,
     /// Where keys come from, if SDP does not tell them.
     handshake: Option<Handshake>,
+    /// How a phone in a browser finds us.
+    ice: Option<Ice>,
     rtcp: Rtcp,
     /// What was agreed on last.
     codec: Option<PhoneCodec>,
@@ -90,6 +94,7 @@ impl Leg {
             cover: Cover::default(),
             identity: new.identity,
             handshake: None,
+            ice: None,
             rtcp: Rtcp::new(new.phone.rtcp, start.ssrc, now),
             codec: None,
             keys_by_rtp: false,
@@ -163,6 +168,9 @@ impl Leg {
         }
         if is_dtls(datagram) {
             return self.shake_hands(datagram, from, now);
+        }
+        if is_stun(datagram) {
+            return self.answer_check(datagram, from, now);
         }
         let before = self.from_phone.figures().packets;
         let Some(opened) = self.cover.open(datagram) else { return };
@@ -275,6 +283,7 @@ impl Leg {
 
     fn negotiated(&mut self, agreed: &Negotiated, now: Instant) {
         self.tone = None;
+        self.ice.clone_from(&agreed.ice);
         self.from_phone.negotiated(agreed, now);
         self.to_phone.negotiated(agreed, now);
         self.packets.negotiated(agreed);

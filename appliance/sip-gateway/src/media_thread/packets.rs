@@ -84,6 +84,7 @@ mod tests {
             noise_payload_type: None,
             srtp: None,
             remote: "192.0.2.1:4000".parse().unwrap(),
+            ice: None,
             rtcp: None,
             we_send: true,
             we_receive: true,

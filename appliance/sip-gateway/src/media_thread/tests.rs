@@ -93,6 +93,7 @@ impl Phone {
             noise_payload_type: None,
             srtp: None,
             remote: self.socket.local_addr().unwrap(),
+            ice: None,
             rtcp: Some(RtcpPath::Apart(self.reports.local_addr().unwrap())),
             we_send: true,
             we_receive: true,

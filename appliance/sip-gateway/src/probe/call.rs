@@ -74,7 +74,7 @@ async fn place(
     let local = SocketAddr::new(gateway.addresses.media_towards(address.ip()), line.port.number);
     let encryption = encryption(request);
     let mut sdp = MediaSession::new(
-        LocalMedia { address: local, codecs: SPOKEN.to_vec(), encryption, fingerprint: None },
+        LocalMedia { address: local, codecs: SPOKEN.to_vec(), encryption, fingerprint: None, ice: None },
         rand::random::<u32>().into(),
     );
     let invite = OutboundInvite {

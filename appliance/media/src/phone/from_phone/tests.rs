@@ -22,6 +22,7 @@ fn agreed(we_send: bool, we_receive: bool) -> Negotiated {
         noise_payload_type: None,
         srtp: None,
         remote: phone(),
+        ice: None,
         rtcp: Some(RtcpPath::Apart(reports())),
         we_send,
         we_receive,

@@ -77,6 +77,7 @@ fn agreed(we_send: bool) -> Negotiated {
         noise_payload_type: None,
         srtp: None,
         remote: "192.0.2.9:4000".parse().unwrap(),
+        ice: None,
         rtcp: None,
         we_send,
         we_receive: true,

@@ -4,6 +4,8 @@ use crate::sdp::Encryption;
 use crate::srtp::{Key, Keys, Suite};
 use proptest::prelude::*;
 
+mod browsers;
+
 fn session() -> MediaSession {
     MediaSession::new(LocalMedia::new("192.0.2.1:10000".parse().unwrap()), 77)
 }
@@ -43,6 +45,7 @@ fn pcma_can_be_configured_to_come_first() {
         codecs: vec![PhoneCodec::PCMA, PhoneCodec::PCMU],
         encryption: Encryption::Off,
         fingerprint: None,
+        ice: None,
     };
     let (agreed, _) = MediaSession::new(local, 1).answer(offer("0 8", "").as_bytes()).unwrap();
     assert_eq!((agreed.codec, agreed.dtmf), (PhoneCodec::PCMA, vec![]));
@@ -521,7 +524,7 @@ fn keys_that_are_told_are_preferred_to_a_handshake() {
 }
 
 #[test]
-fn a_handshake_is_never_proposed_and_stays_once_it_was_agreed_on() {
+fn a_handshake_is_proposed_to_no_desk_phone_and_stays_once_it_was_agreed_on() {
     let mut session = certified(Encryption::Allowed(keys()));
     assert!(!String::from_utf8(session.offer_secured()).unwrap().contains("a=fingerprint"));
     session.answer(by_handshake("actpass").as_bytes()).unwrap();
