@@ -3,7 +3,7 @@
 RUST_MIN=1.95
 GO_MIN=1.26
 PACKAGES_RUN=(ca-certificates cmake espeak-ng g++ gcc libsystemd-dev make pkg-config python3 redis-server util-linux)
-PACKAGES_TEST=("${PACKAGES_RUN[@]}" baresip-core dnsmasq-base git iproute2 kamailio nftables nmap openssh-client openssl python3-venv sip-tester sox)
+PACKAGES_TEST=("${PACKAGES_RUN[@]}" baresip-core chromium dnsmasq-base git iproute2 kamailio nftables nmap openssh-client openssl python3-venv sip-tester sox)
 
 setup_run() {
     need_packages "${PACKAGES_RUN[@]}"
@@ -20,6 +20,7 @@ setup_test() {
     build_bundle
     build_programs
     build_venv
+    build_modules
 }
 
 # Installs what is missing when it may, else prints the one line that does.
@@ -133,7 +134,7 @@ verify_bundle() {
     check_bundle
 }
 
-# --- Python and cargo tools of the tests ----------------------------------------------------
+# --- Python, npm and cargo tools of the tests ----------------------------------------------------
 
 build_venv() {
     VENV=$BOX_CACHE/venv-$(cat tests/requirements.txt <(python3 --version) | sha256sum | cut -c1-12)
@@ -145,6 +146,23 @@ build_venv() {
 
 make_venv() {
     python3 -m venv "$VENV" && "$VENV/bin/python" -m pip install -q --disable-pip-version-check --only-binary=:all: --require-hashes -r tests/requirements.txt
+}
+
+# The phone that tests run in a browser.
+build_modules() {
+    export BROWSER_MODULES
+    BROWSER_MODULES=$BOX_CACHE/modules-$(hash_of tests/support/web_phone/package-lock.json)
+    [ ! -e "$BROWSER_MODULES/ready" ] || return 0
+    command -v npm >/dev/null || need_packages nodejs npm
+    rm -rf "$BROWSER_MODULES"
+    step "npm packages of the tests" make_modules || refuse "the npm packages of tests/support/web_phone could not be installed"
+    touch "$BROWSER_MODULES/ready"
+}
+
+make_modules() {
+    mkdir -p "$BROWSER_MODULES"
+    cp tests/support/web_phone/package*.json "$BROWSER_MODULES"
+    npm ci --prefix "$BROWSER_MODULES" --silent --ignore-scripts --no-audit --no-fund
 }
 
 DENY_VERSION=0.20.2
