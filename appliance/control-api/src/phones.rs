@@ -62,7 +62,7 @@ struct Contact {
     /// Where it is seen from.
     #[schema(example = "192.168.1.20:5060")]
     source: String,
-    /// `udp`, `tcp` or `tls`.
+    /// `udp`, `tcp`, `tls` or `wss`.
     transport: String,
     user_agent: Option<String>,
     #[schema(value_type = String, format = DateTime)]

@@ -555,14 +555,19 @@ async fn write_stream(
     let _ = timeout(LINGER, write.shutdown()).await;
 }
 
-/// As [`write_stream`], to a WebSocket.
+/// As [`write_stream`], to a WebSocket, which is kept open where nothing is to be said: browsers do not do that.
 async fn write_messages<S: AsyncRead + AsyncWrite + Unpin>(
     mut write: SplitSink<WebSocketStream<S>, Message>,
     mut queue: mpsc::Receiver<Vec<u8>>,
     closed: CancellationToken,
 ) {
-    while let Some(bytes) = next_queued(&mut queue, &closed).await {
-        if !matches!(timeout(WRITE_TIMEOUT, websocket::write(&mut write, bytes)).await, Ok(Ok(()))) {
+    loop {
+        let message = match timeout(websocket::KEEP_ALIVE, next_queued(&mut queue, &closed)).await {
+            Ok(Some(bytes)) => websocket::message_of(bytes),
+            Ok(None) => break,
+            Err(_) => Message::Ping(Default::default()),
+        };
+        if !matches!(timeout(WRITE_TIMEOUT, write.send(message)).await, Ok(Ok(()))) {
             break;
         }
     }

@@ -4,23 +4,25 @@
 
 use crate::guard::MAX_MESSAGE;
 use crate::transport::{Arrival, FIRST_MESSAGE, Flow, IDLE, receive_datagram};
-use futures_util::stream::{SplitSink, SplitStream};
-use futures_util::{SinkExt, StreamExt};
+use futures_util::StreamExt;
+use futures_util::stream::SplitStream;
 use std::io::{self, Cursor};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
 use tokio_tungstenite::tungstenite::http::{HeaderMap, HeaderValue, StatusCode};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
-use tokio_tungstenite::tungstenite::{self, Message};
 use tokio_tungstenite::{WebSocketStream, accept_hdr_async_with_config};
 
 /// Who says nothing for so long after the handshake of TLS is no peer of ours.
 const OPENING: Duration = Duration::from_secs(10);
 /// What no SIP message begins with.
 const HTTP: &[u8; 4] = b"GET ";
+/// Routers forget a connection that is silent for minutes.
+pub(crate) const KEEP_ALIVE: Duration = Duration::from_secs(30);
 const SUBPROTOCOL: &str = "sip";
 const SUBPROTOCOLS: &str = "Sec-WebSocket-Protocol";
 
@@ -91,13 +93,9 @@ pub(crate) async fn read<S: AsyncRead + AsyncWrite + Unpin>(
     }
 }
 
-/// Writes one message; one that is no UTF-8 cannot be text.
-pub(crate) async fn write<S: AsyncRead + AsyncWrite + Unpin>(
-    messages: &mut SplitSink<WebSocketStream<S>, Message>,
-    bytes: Vec<u8>,
-) -> tungstenite::Result<()> {
-    let message = String::from_utf8(bytes).map_or_else(|error| Message::binary(error.into_bytes()), Message::text);
-    messages.send(message).await
+/// What is no UTF-8 cannot be text.
+pub(crate) fn message_of(bytes: Vec<u8>) -> Message {
+    String::from_utf8(bytes).map_or_else(|error| Message::binary(error.into_bytes()), Message::text)
 }
 
 #[cfg(test)]
@@ -108,11 +106,19 @@ mod tests {
     fn sip_is_one_of_the_protocols_that_are_asked_for() {
         let asked = |values: &[&'static str]| {
             let mut headers = HeaderMap::new();
-            values.iter().for_each(|value| drop(headers.append(SUBPROTOCOLS, HeaderValue::from_static(value))));
+            for value in values {
+                headers.append(SUBPROTOCOLS, HeaderValue::from_static(value));
+            }
             wants_sip(&headers)
         };
         assert!(asked(&["sip"]) && asked(&["xmpp, SIP"]) && asked(&["xmpp", "sip"]));
         assert!(!asked(&[]) && !asked(&["sips"]) && !asked(&["xmpp"]));
+    }
+
+    #[test]
+    fn what_is_no_text_goes_as_octets() {
+        assert_eq!(message_of(b"OPTIONS".to_vec()), Message::text("OPTIONS"));
+        assert_eq!(message_of(vec![b'A', 0xFF]), Message::binary(vec![b'A', 0xFF]));
     }
 
     #[tokio::test]
