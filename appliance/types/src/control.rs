@@ -50,7 +50,7 @@ pub struct InboundLeg {
     pub to: String,
     /// Where it came from, `ip:port`.
     pub source: String,
-    /// `udp`, `tcp` or `tls`.
+    /// `udp`, `tcp`, `tls` or `wss`.
     pub transport: String,
     /// Whose phone it is: it has proved its password. Such a call comes by no trunk.
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -429,7 +429,7 @@ pub struct PhoneContact {
     pub uri: String,
     /// Where it is seen from, `ip:port`.
     pub source: String,
-    /// `udp`, `tcp` or `tls`.
+    /// `udp`, `tcp`, `tls` or `wss`.
     pub transport: String,
     pub user_agent: Option<String>,
     pub expires_at: Timestamp,
