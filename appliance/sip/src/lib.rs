@@ -41,6 +41,7 @@ mod reliable;
 mod resolve;
 mod session_timer;
 mod stack;
+mod streams;
 mod tap;
 pub mod tls;
 mod transport;

@@ -1,16 +1,15 @@
 //! Which sockets carry SIP, and how do octets find their peer?
 //!
 //! One UDP socket and one TCP listener on the same port, and a listener for TLS, which WebSockets come to as well
-//! ([`crate::websocket`]). A [`Flow`] is the way
-//! back to a peer: a UDP address or a connection. Connections are reused while they live and dialled
-//! again when they do not. What came is queued for the one reader, [`crate::endpoint`].
+//! ([`crate::websocket`]). A [`Flow`] is the way back to a peer: a UDP address or a connection. Connections are reused
+//! while they live and dialled again when they do not; [`crate::streams`] reads and writes them. What came is queued for
+//! the one reader, [`crate::endpoint`].
 
-use crate::framing::{Frame, next_frame};
+use crate::streams;
 use crate::tls::Tls;
 use crate::websocket::{self, Spoken};
 use crate::{Seen, SipConfig, SipError, Tap};
-use futures_util::stream::SplitSink;
-use futures_util::{SinkExt, StreamExt};
+use futures_util::StreamExt;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::io;
@@ -18,21 +17,15 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::Message;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 const DIAL_TIMEOUT: Duration = Duration::from_secs(5);
-const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
-/// A connection that said nothing yet, and one that did.
-pub(crate) const FIRST_MESSAGE: Duration = Duration::from_secs(30);
-const LINGER: Duration = Duration::from_secs(1);
-pub(crate) const IDLE: Duration = Duration::from_secs(3600);
 const MAX_CONNECTIONS: usize = 2000;
 const MAX_HANDSHAKES: usize = 128;
 const OUT_QUEUE: usize = 512;
@@ -337,8 +330,8 @@ impl Sockets {
         S: AsyncRead + AsyncWrite + Send + 'static,
     {
         let (read, write) = tokio::io::split(stream);
-        let reader = |flow, arrivals| read_stream(read, flow, arrivals);
-        self.keep(to, local, reader, |queue, closed| write_stream(write, queue, closed))
+        let reader = |flow, arrivals| streams::read(read, flow, arrivals);
+        self.keep(to, local, reader, |queue, closed| streams::write(write, queue, closed))
     }
 
     /// As [`Sockets::adopt`], of a WebSocket.
@@ -348,7 +341,7 @@ impl Sockets {
     {
         let (write, read) = socket.split();
         let reader = |flow, arrivals| websocket::read(read, flow, arrivals);
-        self.keep(to, local, reader, |queue, closed| write_messages(write, queue, closed))
+        self.keep(to, local, reader, |queue, closed| websocket::write(write, queue, closed))
     }
 
     /// A connection from now on, with its two halves at work.
@@ -490,96 +483,5 @@ async fn accept(sockets: Arc<Sockets>, listener: TcpListener, transport: Transpo
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
         }
-    }
-}
-
-async fn read_stream(mut read: impl AsyncRead + Unpin, flow: Flow, arrivals: mpsc::Sender<Arrival>) {
-    let mut buffer = Vec::with_capacity(4096);
-    let mut patience = FIRST_MESSAGE;
-    loop {
-        match timeout(patience, read.read_buf(&mut buffer)).await {
-            Ok(Ok(length)) if length > 0 => {}
-            _ => return,
-        }
-        loop {
-            let (length, go_on) = match next_frame(&buffer) {
-                Frame::More => break,
-                Frame::Blank => (2, true),
-                Frame::Ping => {
-                    let _ = flow.send(b"\r\n").await;
-                    (4, true)
-                }
-                Frame::Message(length) => (length, true),
-                Frame::Broken(length) => (length, false),
-            };
-            let message: Vec<u8> = buffer.drain(..length).collect();
-            if length > 4 {
-                patience = IDLE;
-                if arrivals.send((message, flow.clone())).await.is_err() {
-                    return;
-                }
-            }
-            if !go_on {
-                // Time for the refusal to be written and read.
-                let _ = timeout(LINGER, drain(&mut read)).await;
-                return;
-            }
-        }
-    }
-}
-
-/// Reads to the end and forgets it.
-async fn drain(read: &mut (impl AsyncRead + Unpin)) {
-    let mut buffer = [0; 4096];
-    while matches!(read.read(&mut buffer).await, Ok(length) if length > 0) {}
-}
-
-/// Writes what is queued, until the close.
-async fn write_stream(
-    mut write: impl AsyncWrite + Unpin,
-    mut queue: mpsc::Receiver<Vec<u8>>,
-    closed: CancellationToken,
-) {
-    while let Some(bytes) = next_queued(&mut queue, &closed).await {
-        // By TLS a write may end in a buffer; only the flush brings it out.
-        let written = async {
-            write.write_all(&bytes).await?;
-            write.flush().await
-        };
-        if !matches!(timeout(WRITE_TIMEOUT, written).await, Ok(Ok(()))) {
-            break;
-        }
-    }
-    closed.cancel();
-    // A peer that reads no more would keep us here.
-    let _ = timeout(LINGER, write.shutdown()).await;
-}
-
-/// As [`write_stream`], to a WebSocket, which is kept open where nothing is to be said: browsers do not do that.
-async fn write_messages<S: AsyncRead + AsyncWrite + Unpin>(
-    mut write: SplitSink<WebSocketStream<S>, Message>,
-    mut queue: mpsc::Receiver<Vec<u8>>,
-    closed: CancellationToken,
-) {
-    loop {
-        let message = match timeout(websocket::KEEP_ALIVE, next_queued(&mut queue, &closed)).await {
-            Ok(Some(bytes)) => websocket::message_of(bytes),
-            Ok(None) => break,
-            Err(_) => Message::Ping(Default::default()),
-        };
-        if !matches!(timeout(WRITE_TIMEOUT, write.send(message)).await, Ok(Ok(()))) {
-            break;
-        }
-    }
-    closed.cancel();
-    let _ = timeout(LINGER, write.close()).await;
-}
-
-/// What is to be written, also what was queued just before the close.
-async fn next_queued(queue: &mut mpsc::Receiver<Vec<u8>>, closed: &CancellationToken) -> Option<Vec<u8>> {
-    tokio::select! {
-        biased;
-        bytes = queue.recv() => bytes,
-        () = closed.cancelled() => None,
     }
 }

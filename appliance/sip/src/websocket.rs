@@ -3,9 +3,10 @@
 //! They come to the port of TLS, where whoever begins like HTTP wants one. Each of its messages is one of SIP.
 
 use crate::guard::MAX_MESSAGE;
-use crate::transport::{Arrival, FIRST_MESSAGE, Flow, IDLE, receive_datagram};
-use futures_util::StreamExt;
-use futures_util::stream::SplitStream;
+use crate::streams::{FIRST_MESSAGE, IDLE, LINGER, WRITE_TIMEOUT, next_queued};
+use crate::transport::{Arrival, Flow, receive_datagram};
+use futures_util::stream::{SplitSink, SplitStream};
+use futures_util::{SinkExt, StreamExt};
 use std::io::{self, Cursor};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
@@ -16,13 +17,14 @@ use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, 
 use tokio_tungstenite::tungstenite::http::{HeaderMap, HeaderValue, StatusCode};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::{WebSocketStream, accept_hdr_async_with_config};
+use tokio_util::sync::CancellationToken;
 
 /// Who says nothing for so long after the handshake of TLS is no peer of ours.
 const OPENING: Duration = Duration::from_secs(10);
 /// What no SIP message begins with.
 const HTTP: &[u8; 4] = b"GET ";
 /// Routers forget a connection that is silent for minutes.
-pub(crate) const KEEP_ALIVE: Duration = Duration::from_secs(30);
+const KEEP_ALIVE: Duration = Duration::from_secs(30);
 const SUBPROTOCOL: &str = "sip";
 const SUBPROTOCOLS: &str = "Sec-WebSocket-Protocol";
 
@@ -93,14 +95,35 @@ pub(crate) async fn read<S: AsyncRead + AsyncWrite + Unpin>(
     }
 }
 
+/// Writes what is queued, until the close. Where nothing is to be said the connection is kept open: browsers do not do that.
+pub(crate) async fn write<S: AsyncRead + AsyncWrite + Unpin>(
+    mut messages: SplitSink<WebSocketStream<S>, Message>,
+    mut queue: mpsc::Receiver<Vec<u8>>,
+    closed: CancellationToken,
+) {
+    loop {
+        let message = match timeout(KEEP_ALIVE, next_queued(&mut queue, &closed)).await {
+            Ok(Some(bytes)) => message_of(bytes),
+            Ok(None) => break,
+            Err(_) => Message::Ping(Default::default()),
+        };
+        if !matches!(timeout(WRITE_TIMEOUT, messages.send(message)).await, Ok(Ok(()))) {
+            break;
+        }
+    }
+    closed.cancel();
+    let _ = timeout(LINGER, messages.close()).await;
+}
+
 /// What is no UTF-8 cannot be text.
-pub(crate) fn message_of(bytes: Vec<u8>) -> Message {
+fn message_of(bytes: Vec<u8>) -> Message {
     String::from_utf8(bytes).map_or_else(|error| Message::binary(error.into_bytes()), Message::text)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tokio_tungstenite::tungstenite::protocol::Role;
 
     #[test]
     fn sip_is_one_of_the_protocols_that_are_asked_for() {
@@ -119,6 +142,21 @@ mod tests {
     fn what_is_no_text_goes_as_octets() {
         assert_eq!(message_of(b"OPTIONS".to_vec()), Message::text("OPTIONS"));
         assert_eq!(message_of(vec![b'A', 0xFF]), Message::binary(vec![b'A', 0xFF]));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_phone_to_which_nothing_is_said_is_pinged_until_the_close() {
+        let (far, near) = tokio::io::duplex(1024);
+        let near = WebSocketStream::from_raw_socket(near, Role::Server, None).await;
+        let mut far = WebSocketStream::from_raw_socket(far, Role::Client, None).await;
+        let ((said, queue), closed) = (mpsc::channel(1), CancellationToken::new());
+        tokio::spawn(write(near.split().0, queue, closed.clone()));
+        let begun = tokio::time::Instant::now();
+        assert!(matches!(far.next().await, Some(Ok(Message::Ping(_)))) && begun.elapsed() >= KEEP_ALIVE);
+        said.send(b"BYE".to_vec()).await.unwrap();
+        assert_eq!(far.next().await.unwrap().unwrap(), Message::text("BYE"));
+        closed.cancel();
+        assert!(matches!(far.next().await, Some(Ok(Message::Close(_)))));
     }
 
     #[tokio::test]
