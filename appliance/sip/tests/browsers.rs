@@ -2,24 +2,17 @@
 
 mod common;
 
-use common::authority::Authority;
+use common::authority::{Authority, WebSocket};
 use common::*;
 use futures_util::{SinkExt, StreamExt};
-use rustls::pki_types::{CertificateDer, ServerName, pem::PemObject};
-use rustls::{ClientConfig, RootCertStore};
 use sip::{Account, DialogEvent, OutboundEvent, OutboundInvite, TerminatedCause, Transport};
-use std::sync::Arc;
-use tokio::net::TcpStream;
-use tokio_rustls::{TlsConnector, client::TlsStream};
-use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{Error, Message as WebMessage};
-use tokio_tungstenite::{WebSocketStream, client_async};
 
 const HOST: &str = "box.example";
 /// Nobody can be reached there, which is what browsers say of themselves.
 const CONTACT: &str = "<sip:anna@x7df.invalid;transport=ws>";
 
-struct Browser(WebSocketStream<TlsStream<TcpStream>>);
+struct Browser(WebSocket);
 
 /// A box that lets phones of loopback register by TLS, with the account `anna`.
 async fn office(ours: &Authority) -> Side {
@@ -35,18 +28,8 @@ async fn office(ours: &Authority) -> Side {
 }
 
 impl Browser {
-    async fn open(office: &Side, ours: &Authority, protocol: &'static str) -> Result<Browser, Error> {
-        let mut roots = RootCertStore::empty();
-        roots.add(CertificateDer::from_pem_file(ours.path("trust.pem")).unwrap()).unwrap();
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-        let config = config.with_root_certificates(roots).with_no_client_auth();
-        let stream = TcpStream::connect(office.endpoint.tls_addr().unwrap()).await.unwrap();
-        let name = ServerName::try_from(HOST).unwrap();
-        let stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await.unwrap();
-        let mut request = format!("wss://{HOST}/").into_client_request().unwrap();
-        request.headers_mut().insert("Sec-WebSocket-Protocol", protocol.parse().unwrap());
-        soon(client_async(request, stream)).await.map(|(socket, _)| Browser(socket))
+    async fn open(office: &Side, ours: &Authority, protocols: &'static str) -> Result<Browser, Error> {
+        soon(ours.web_socket(office.endpoint.tls_addr().unwrap(), HOST, protocols)).await.map(Browser)
     }
 
     async fn send(&mut self, text: &str) {

@@ -1,12 +1,22 @@
-//! Who vouches for whom?
+//! Who vouches for whom, and who speaks through what that secures?
 
 use super::{Side, side_with};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rustls::pki_types::{CertificateDer, ServerName, pem::PemObject};
+use rustls::{ClientConfig, RootCertStore};
 use sip::SipConfig;
 use sip::tls::{Tls, TlsFiles};
 use std::fs;
+use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use tempfile::TempDir;
+use tokio::net::TcpStream;
+use tokio_rustls::{TlsConnector, client::TlsStream};
+use tokio_tungstenite::tungstenite::{self, client::IntoClientRequest};
+use tokio_tungstenite::{WebSocketStream, client_async};
+
+pub type WebSocket = WebSocketStream<TlsStream<TcpStream>>;
 
 /// Certificates of one authority that both sides trust, and of one that nobody does.
 pub struct Authority {
@@ -53,5 +63,28 @@ impl Authority {
             client_trust: require_client_certificate.then(|| trust.path("trust.pem")),
         };
         Tls::load("127.0.0.1:0".parse().unwrap(), &files).unwrap()
+    }
+
+    /// A bare connection by TLS to whom this authority knows as `name`.
+    pub async fn connect(&self, to: SocketAddr, name: &'static str) -> TlsStream<TcpStream> {
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_file(self.path("trust.pem")).unwrap()).unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+        let connector = TlsConnector::from(Arc::new(config.with_root_certificates(roots).with_no_client_auth()));
+        let stream = TcpStream::connect(to).await.unwrap();
+        connector.connect(ServerName::try_from(name).unwrap(), stream).await.unwrap()
+    }
+
+    /// A WebSocket in it, for these protocols.
+    pub async fn web_socket(
+        &self,
+        to: SocketAddr,
+        name: &'static str,
+        protocols: &'static str,
+    ) -> Result<WebSocket, tungstenite::Error> {
+        let mut request = format!("wss://{name}/").into_client_request()?;
+        request.headers_mut().insert("Sec-WebSocket-Protocol", protocols.parse().unwrap());
+        client_async(request, self.connect(to, name).await).await.map(|(socket, _)| socket)
     }
 }

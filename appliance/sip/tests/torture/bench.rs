@@ -2,45 +2,38 @@
 //!
 //! An endpoint on UDP, TCP, TLS and WebSockets whose application is always busy, and a [`Peer`] for each way to it.
 
+use crate::common::authority::{Authority, WebSocket};
 use crate::common::{Message, Side};
 use futures_util::{SinkExt, StreamExt};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
-use sip::tls::{Tls, TlsFiles};
 use sip::{Endpoint, SipConfig, Transport};
-use std::fs;
 use std::net::SocketAddr;
-use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
-use tempfile::TempDir;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::timeout;
-use tokio_rustls::client::TlsStream;
 use tokio_tungstenite::tungstenite::Message as WebMessage;
-use tokio_tungstenite::tungstenite::client::IntoClientRequest;
-use tokio_tungstenite::{WebSocketStream, client_async};
 use tokio_util::sync::CancellationToken;
 
 /// Long enough for any machine; nothing waits for it unless something is wrong.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+const NAME: &str = "localhost";
+
 pub struct Bench {
     endpoint: Endpoint,
-    files: TempDir,
+    authority: Authority,
     _cancel: tokio_util::sync::DropGuard,
 }
 
 impl Bench {
     pub async fn open() -> Bench {
-        let files = tempfile::tempdir().unwrap();
+        let authority = Authority::new();
         let local = "127.0.0.1:0".parse().unwrap();
         let config = SipConfig {
             listen: local,
             udp: true,
             tcp: true,
-            tls: Some(Tls::load(local, &certificate(files.path())).unwrap()),
+            tls: Some(authority.tls(NAME, &authority, false)),
             advertise: "127.0.0.1".parse::<std::net::IpAddr>().unwrap().into(),
             user_agent: "test".into(),
             phones: vec!["127.0.0.0/8".parse().unwrap()],
@@ -52,7 +45,7 @@ impl Bench {
         endpoint.set_accounts(Vec::new());
         let side = Side { endpoint: endpoint.clone(), calls, cancel: cancel.clone() };
         tokio::spawn(be_busy(side));
-        Bench { endpoint, files, _cancel: cancel.drop_guard() }
+        Bench { endpoint, authority, _cancel: cancel.drop_guard() }
     }
 
     pub async fn peer(&self, over: Transport) -> Peer {
@@ -65,24 +58,15 @@ impl Bench {
             }
             Transport::Tcp => Peer::stream(to, TcpStream::connect(to).await.unwrap()),
             Transport::Tls => {
-                let (to, stream) = self.encrypted().await;
-                Peer::stream(to, stream)
+                let to = self.endpoint.tls_addr().unwrap();
+                Peer::stream(to, self.authority.connect(to, NAME).await)
             }
             Transport::Wss => {
-                let (to, stream) = self.encrypted().await;
-                let mut request = "wss://localhost/".into_client_request().unwrap();
-                request.headers_mut().insert("Sec-WebSocket-Protocol", "sip".parse().unwrap());
-                let (socket, _) = client_async(request, stream).await.unwrap();
+                let to = self.endpoint.tls_addr().unwrap();
+                let socket = self.authority.web_socket(to, NAME, "sip").await.unwrap();
                 Peer { to, way: Way::Messages(Box::new(socket)) }
             }
         }
-    }
-
-    async fn encrypted(&self) -> (SocketAddr, TlsStream<TcpStream>) {
-        let to = self.endpoint.tls_addr().unwrap();
-        let stream = TcpStream::connect(to).await.unwrap();
-        let name = ServerName::try_from("localhost").unwrap();
-        (to, connector(self.files.path()).connect(name, stream).await.unwrap())
     }
 }
 
@@ -92,30 +76,13 @@ async fn be_busy(mut side: Side) {
     }
 }
 
-/// A certificate that vouches for itself.
-fn certificate(folder: &Path) -> TlsFiles {
-    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
-    let (certificate, key) = (folder.join("box.pem"), folder.join("box.key"));
-    fs::write(&certificate, made.cert.pem()).unwrap();
-    fs::write(&key, made.signing_key.serialize_pem()).unwrap();
-    TlsFiles { trust: certificate.clone(), certificate, key, client: None, client_trust: None }
-}
-
-fn connector(folder: &Path) -> tokio_rustls::TlsConnector {
-    let mut roots = rustls::RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_file(folder.join("box.pem")).unwrap()).unwrap();
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-    Arc::new(config.with_root_certificates(roots).with_no_client_auth()).into()
-}
-
 trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
 enum Way {
     Datagrams(UdpSocket),
     Octets { stream: Box<dyn Stream>, unread: Vec<u8> },
-    Messages(Box<WebSocketStream<TlsStream<TcpStream>>>),
+    Messages(Box<WebSocket>),
 }
 
 /// Somebody who speaks to the endpoint by hand.
