@@ -1,7 +1,6 @@
 """A phone in a real browser: Debian's chromium, with SIP.js on a page of ours."""
 
 import base64
-import os
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,7 @@ from playwright.async_api import async_playwright
 
 RATE = 48000
 PAGE = Path(__file__).parent / "web_phone"
-MODULES = Path(os.environ.get("BROWSER_MODULES") or CACHE / "modules") / "node_modules"
+MODULES = CACHE / "modules" / "node_modules"
 # It has no microphone and no name server, and nobody looks at it; it may use loopback for calls.
 OPTIONS = ["--autoplay-policy=no-user-gesture-required", "--allow-loopback-in-peer-connection", "--ignore-certificate-errors",
            "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-quic"]
@@ -27,9 +26,8 @@ class WebPhone:
         app.router.add_static("/", PAGE)
         self.server = web.AppRunner(app)
         await self.server.setup()
-        site = web.TCPSite(self.server, "127.0.0.1", 0)
-        await site.start()
-        port = site._server.sockets[0].getsockname()[1]
+        await web.TCPSite(self.server, "127.0.0.1", 0).start()
+        port = self.server.addresses[0][1]
         self.playwright = await async_playwright().start()
         self.chromium = await self.playwright.chromium.launch(executable_path="/usr/bin/chromium", args=OPTIONS)
         self.page = await self.chromium.new_page()

@@ -150,19 +150,21 @@ make_venv() {
 
 # The phone that tests run in a browser.
 build_modules() {
-    export BROWSER_MODULES
-    BROWSER_MODULES=$BOX_CACHE/modules-$(hash_of tests/support/web_phone/package-lock.json)
-    [ ! -e "$BROWSER_MODULES/ready" ] || return 0
-    command -v npm >/dev/null || need_packages nodejs npm
-    rm -rf "$BROWSER_MODULES"
-    step "npm packages of the tests" make_modules || refuse "the npm packages of tests/support/web_phone could not be installed"
-    touch "$BROWSER_MODULES/ready"
+    local modules
+    modules=$BOX_CACHE/modules-$(hash_of tests/support/web_phone/package-lock.json)
+    if [ ! -e "$modules/ready" ]; then
+        command -v npm >/dev/null || need_packages nodejs npm
+        rm -rf "$modules"
+        step "npm packages of the tests" make_modules "$modules" || refuse "the npm packages of tests/support/web_phone could not be installed"
+        touch "$modules/ready"
+    fi
+    ln -sfn "$(basename "$modules")" "$BOX_CACHE/modules"
 }
 
 make_modules() {
-    mkdir -p "$BROWSER_MODULES"
-    cp tests/support/web_phone/package*.json "$BROWSER_MODULES"
-    npm ci --prefix "$BROWSER_MODULES" --silent --ignore-scripts --no-audit --no-fund
+    mkdir -p "$1"
+    cp tests/support/web_phone/package*.json "$1"
+    npm ci --prefix "$1" --silent --ignore-scripts --no-audit --no-fund
 }
 
 DENY_VERSION=0.20.2
