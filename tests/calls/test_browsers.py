@@ -6,9 +6,10 @@ from boxkit import eventually
 from browser import RATE, WebPhone
 from phone import Phone
 from test_phones import contacts, desk_phone, extension_of, number_of, registered
-from tones import typical_snr_db
+from tones import level_db, typical_snr_db
 
 ENOUGH_DB = 25
+SILENCE_DB = -70
 # A browser stretches time wherever packets come late; between two such places a tone is clean.
 WINDOW = 0.1
 
@@ -32,6 +33,10 @@ async def accepted(box, web, account):
 
 def snr(samples, hz, rate):
     return typical_snr_db(samples, hz, rate, WINDOW)
+
+
+async def is_silent(web):
+    return level_db(await web.heard(0.5)) < SILENCE_DB
 
 
 async def assert_both_hear(web, call):
@@ -75,6 +80,7 @@ async def test_a_browser_calls_a_desk_phone_presses_keys_and_makes_it_wait(box):
         await web.ask("press", "5")
         await eventually(lambda: there.media.digits == "5", 20, lambda: f"{there.media.digits}; the page said {web.said[-20:]}")
         await web.ask("hold", True)
+        await eventually(lambda: is_silent(web), 20, "nothing is said to a browser that makes others wait")
         await web.ask("hold", False)
         await assert_both_hear(web, there)
         await there.hangup()
