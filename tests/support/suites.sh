@@ -40,7 +40,20 @@ suite_bundle() { whole "third-party binaries are the recorded ones" check_bundle
 suite_deny() {
     build_deny || refuse "could not build cargo-deny"
     whole "licences, bans and sources" "$DENY" check bans licenses sources
+    whole "tests and daemons use the same builds of libraries" same_builds
 }
+
+# Cargo would compile a library again, and all that stand on it, if tests asked for features of it that daemons do not.
+same_builds() {
+    local other
+    other=$(LC_ALL=C comm -23 <(libraries normal,build) <(libraries normal,build,dev))
+    [ -z "$other" ] || {
+        say "built anew for tests; put the features into tests/support/Cargo.toml:" "$other"
+        return 1
+    }
+}
+
+libraries() { cargo tree --locked --workspace --edges "$1" --prefix none --format '{p} {f}' | sed 's/ ([*])$//' | LC_ALL=C sort -u; }
 
 # counted WHAT COUNTER COMMAND…: shows the output and adds up what COUNTER finds in it.
 counted() {
