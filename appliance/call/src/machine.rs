@@ -1,13 +1,17 @@
 //! The state machine itself: one `match` per kind of input, drained through [`Call::poll_output`].
+//!
+//! Who is tried: `reach`. Who leaves, and how it ends: `leave`.
+
+mod leave;
+mod reach;
 
 use crate::{
-    Extension, Failure, Input, Kind, Onward, Output, Party, Ring, State, TimeoutAction,
-    step::{Attempt, Group, Job, Step},
+    Input, Output, Party, Ring, State,
+    step::{Attempt, Job, Step},
 };
-use dialplan::{Action, Destination};
 use serde::{Deserialize, Serialize};
 use std::{collections::VecDeque, time::Duration};
-use types::{EndReason, ExtensionId, control::Direction};
+use types::{EndReason, control::Direction};
 
 /// A worker that is alive takes a job in milliseconds.
 const WORKER_PATIENCE: Duration = Duration::from_secs(5);
@@ -185,111 +189,6 @@ impl Call {
         }
     }
 
-    fn route(&mut self, action: Action, now: Duration) {
-        match action {
-            Action::RingExtension { extension_id } => self.look(extension_id),
-            Action::RingBot { bot_id } => self.onward(Onward::Bot(bot_id), None, now),
-            Action::Voicemail { extension_id } => self.onward(Onward::Voicemail(extension_id), None, now),
-            Action::Forward { to } => self.refer(to, now),
-            Action::Hangup {} => self.end(EndReason::Blocked),
-            Action::PlayMessage { text, voice_id } => {
-                let party = self.work(Job::Message, now);
-                self.out(Output::Play { party, text, voice: voice_id });
-            }
-        }
-    }
-
-    pub(crate) fn look(&mut self, extension: ExtensionId) {
-        self.hops += 1;
-        if self.hops > MOST_HOPS {
-            return self.broken("too_many_hops");
-        }
-        self.step = Step::Looking { extension };
-        self.out(Output::Look(extension));
-    }
-
-    fn found(&mut self, extension: Box<Extension>, now: Duration) {
-        if !matches!(self.step, Step::Looking { extension: wanted } if wanted == extension.id) {
-            return;
-        }
-        if let Some(always) = extension.always.clone() {
-            return self.onward(always, Some(extension), now);
-        }
-        if extension.dnd {
-            return match extension.busy.clone() {
-                Some(busy) => self.onward(busy, Some(extension), now),
-                None => self.end(EndReason::Dnd),
-            };
-        }
-        let id = extension.id;
-        let onward = match extension.kind.clone() {
-            Kind::Wave { user } => Onward::Ring(vec![Ring::User { user, extension: id }]),
-            Kind::Outside { to } => Onward::Ring(vec![Ring::Outside { to, extension: Some(id) }]),
-            Kind::Bot { bot } => Onward::Bot(bot),
-            Kind::Voicemail => Onward::Voicemail(Some(id)),
-            Kind::Unreachable => Onward::Ring(Vec::new()),
-        };
-        self.onward(onward, Some(extension), now);
-    }
-
-    fn onward(&mut self, onward: Onward, extension: Option<Box<Extension>>, now: Duration) {
-        match onward {
-            Onward::Ring(rings) => {
-                let timeout = extension.as_ref().map_or(BRIDGE_TIMEOUT, |extension| extension.ring_timeout);
-                self.ring(rings, timeout, extension, now);
-            }
-            Onward::Bot(bot) => {
-                let party = self.work(Job::Bot, now);
-                self.out(Output::DispatchBot { party, bot });
-            }
-            Onward::Voicemail(extension) => {
-                let party = self.work(Job::Voicemail, now);
-                self.out(Output::Record { party, extension });
-            }
-        }
-    }
-
-    pub(crate) fn ring(
-        &mut self,
-        rings: Vec<Ring>,
-        timeout: Duration,
-        extension: Option<Box<Extension>>,
-        now: Duration,
-    ) {
-        if rings.is_empty() {
-            return self.fall_through(EndReason::NoAnswer, None, extension, now);
-        }
-        let mut attempts = Vec::with_capacity(rings.len());
-        for ring in rings {
-            let party = self.new_party();
-            self.out(Output::Ring { party, ring: ring.clone(), timeout });
-            attempts.push(Attempt { party, ring, failure: None });
-        }
-        self.step = Step::Ringing(Group { extension, attempts, until: now + timeout });
-        self.ring_back(self.connected && (self.handed_over || self.direction == Direction::Inbound));
-    }
-
-    /// Nobody else rings for who has got 200 OK.
-    pub(crate) fn ring_back(&mut self, rings: bool) {
-        if std::mem::replace(&mut self.ringing_back, rings) != rings {
-            self.out(Output::RingBack(rings));
-        }
-    }
-
-    fn work(&mut self, job: Job, now: Duration) -> Party {
-        let party = self.new_party();
-        self.step = Step::Working { party, job, until: Some(now + WORKER_PATIENCE) };
-        party
-    }
-
-    fn refer(&mut self, to: Destination, now: Duration) {
-        if self.handed_over {
-            return self.ring(vec![Ring::Outside { to, extension: None }], BRIDGE_TIMEOUT, None, now);
-        }
-        self.out(if self.connected { Output::Refer { to: to.clone() } } else { Output::AnswerCaller });
-        self.step = Step::Referring { to, until: now + REFER_PATIENCE };
-    }
-
     fn caller_answered(&mut self) {
         if self.connected {
             return;
@@ -299,160 +198,6 @@ impl Call {
             let to = to.clone();
             self.out(Output::Refer { to });
         }
-    }
-
-    fn answered(&mut self, party: Party, now: Duration) {
-        let Step::Ringing(group) = &self.step else { return };
-        if !group.rings(party) {
-            return;
-        }
-        let losers: Vec<_> = group.open().filter(|open| *open != party).collect();
-        let extension = group.extension.clone();
-        self.outputs.extend(losers.into_iter().map(Output::Cancel));
-        self.ring_back(false);
-        self.succeed();
-        self.step = Step::Talking { party, extension, until: Some(now + JOIN_PATIENCE) };
-    }
-
-    fn failed(&mut self, party: Party, failure: Failure, now: Duration) {
-        match &mut self.step {
-            Step::Ringing(group) => {
-                group.fail(party, failure);
-                if let Some(failure) = group.verdict() {
-                    let extension = group.extension.take();
-                    self.fall_through(failure.reason(), failure.sip_code(), extension, now);
-                }
-            }
-            Step::Talking { party: talking, extension, .. } if *talking == party => {
-                let extension = extension.take();
-                self.step = Step::Idle;
-                self.fall_through(failure.reason(), failure.sip_code(), extension, now);
-            }
-            _ => {}
-        }
-    }
-
-    /// Nobody took it: forwarding, then the time-out action, then the end.
-    fn fall_through(
-        &mut self,
-        reason: EndReason,
-        sip_code: Option<u16>,
-        extension: Option<Box<Extension>>,
-        now: Duration,
-    ) {
-        let Some(mut extension) = extension else { return self.end_with(reason, sip_code, None) };
-        if reason == EndReason::Busy {
-            return match extension.busy.take() {
-                Some(onward) => self.onward(onward, Some(extension), now),
-                None => self.end_with(reason, None, None),
-            };
-        }
-        if let Some(onward) = extension.no_answer.take() {
-            return self.onward(onward, Some(extension), now);
-        }
-        match extension.timeout_action.clone() {
-            TimeoutAction::Voicemail => self.onward(Onward::Voicemail(Some(extension.id)), None, now),
-            TimeoutAction::RingBot(bot) => self.onward(Onward::Bot(bot), None, now),
-            TimeoutAction::Forward(to) => self.refer(to, now),
-            TimeoutAction::RingExtension(next) => self.look(next),
-            TimeoutAction::Hangup => self.end_with(reason, None, None),
-        }
-    }
-
-    fn hung_up(&mut self, party: Party, now: Duration) {
-        if party == Party::CALLER {
-            let ringing = self.state() == State::Ringing || self.state() == State::Routing;
-            let reason = if ringing { EndReason::Cancelled } else { EndReason::CallerHangup };
-            return self.caller_left(reason, now);
-        }
-        if self.handing_over == Some(party) {
-            return self.forget(party); // it does not wait for the outcome
-        }
-        match &self.step {
-            Step::Ringing(group) if group.rings(party) => self.failed(party, Failure::Sip(480), now),
-            Step::Talking { party: talking, .. } if *talking == party => match self.connected {
-                true => self.end(EndReason::CalleeHangup),
-                false => self.failed(party, Failure::Sip(480), now),
-            },
-            Step::Working { party: agent, job: Job::Bot, .. } if *agent == party => {
-                self.end(EndReason::CalleeHangup);
-            }
-            Step::Working { party: agent, job, until: None } if *agent == party => {
-                self.step = Step::Finishing { job: *job, until: now + REPORT_PATIENCE, reason: EndReason::Failed };
-            }
-            _ => {}
-        }
-    }
-
-    /// Somebody who leaves a message hangs up when done: the recording decides the reason.
-    fn caller_left(&mut self, reason: EndReason, now: Duration) {
-        self.caller_gone = true;
-        self.leave_behind();
-        match self.step {
-            Step::Working { job: job @ Job::Voicemail, until: None, .. } if self.connected => {
-                self.step = Step::Finishing { job, until: now + REPORT_PATIENCE, reason };
-            }
-            Step::Finishing { .. } => {}
-            _ => self.end(reason),
-        }
-    }
-
-    fn lost(&mut self, party: Party, reason: EndReason, now: Duration) {
-        match party {
-            Party::CALLER => self.caller_left(reason, now),
-            _ if self.handing_over == Some(party) => self.forget(party),
-            _ => {
-                self.leave_behind();
-                self.end(reason);
-            }
-        }
-    }
-
-    fn job_started(&mut self) {
-        if let Step::Working { until, .. } = &mut self.step {
-            *until = None;
-            self.ring_back(false);
-            self.succeed();
-        }
-    }
-
-    fn job_failed(&mut self) {
-        match self.step {
-            Step::Working { job, .. } => self.broken(job.failed()),
-            Step::Finishing { job, reason: EndReason::Failed, .. } => self.broken(job.failed()),
-            Step::Finishing { reason, .. } => self.end(reason),
-            _ => {}
-        }
-    }
-
-    fn reported(&mut self, reported: Job, reason: EndReason) {
-        match self.step {
-            Step::Working { job, .. } | Step::Finishing { job, .. } if job == reported => self.end(reason),
-            _ => {}
-        }
-    }
-
-    pub(crate) fn referred(&mut self, reason: EndReason) {
-        let forwarding = matches!(self.step, Step::Referring { .. });
-        self.caller_gone = self.direction == Direction::Inbound;
-        self.end(if forwarding { EndReason::Forwarded } else { reason });
-    }
-
-    fn refer_rejected(&mut self, _code: Option<u16>, now: Duration) {
-        if let Step::Referring { to, .. } = &self.step {
-            let bridge = Ring::Outside { to: to.clone(), extension: None };
-            self.ring(vec![bridge], BRIDGE_TIMEOUT, None, now);
-        }
-    }
-
-    fn hang_up(&mut self) {
-        self.leave_behind();
-        let reason = match (self.state(), self.direction) {
-            (State::Active | State::Held, _) => EndReason::Completed,
-            (_, Direction::Outbound) => EndReason::Cancelled,
-            (_, Direction::Inbound) => EndReason::Busy,
-        };
-        self.end(reason);
     }
 
     fn tick(&mut self, now: Duration) {
@@ -477,46 +222,6 @@ impl Call {
             Step::Referring { .. } => self.broken("caller_not_answered"),
             Step::Idle | Step::Looking { .. } => {}
         }
-    }
-
-    fn broken(&mut self, code: &'static str) {
-        self.end_with(EndReason::Failed, None, Some(code));
-    }
-
-    fn end(&mut self, reason: EndReason) {
-        self.end_with(reason, None, None);
-    }
-
-    fn end_with(&mut self, reason: EndReason, far_code: Option<u16>, code: Option<&'static str>) {
-        if let Some(by) = self.handing_over.take() {
-            return self.take_back(by, far_code.or(reason.sip_code()).unwrap_or(480));
-        }
-        let told = match (self.direction, self.connected) {
-            (Direction::Inbound, false) => Some(reason.sip_code().unwrap_or(480)),
-            _ => None,
-        };
-        self.drop_everybody(told);
-        self.ended = Some(reason);
-        self.step = Step::Idle;
-        self.out(Output::Ended { reason, sip_code: told.or(far_code), code });
-    }
-
-    fn drop_everybody(&mut self, told: Option<u16>) {
-        match told {
-            _ if self.caller_gone => {}
-            Some(code) => self.out(Output::RejectCaller { code }),
-            None => self.out(Output::HangUp(Party::CALLER)),
-        }
-        self.drop_others();
-    }
-
-    pub(crate) fn drop_others(&mut self) {
-        let others: Vec<_> = match &self.step {
-            Step::Ringing(group) => group.open().map(Output::Cancel).collect(),
-            Step::Talking { party, .. } | Step::Working { party, .. } => vec![Output::HangUp(*party)],
-            _ => Vec::new(),
-        };
-        self.outputs.extend(others);
     }
 
     pub(crate) fn new_party(&mut self) -> Party {
